@@ -1,0 +1,1 @@
+"""Workers: plan an export, upload its chunks, account for every profile."""
