@@ -1,0 +1,117 @@
+"""The rules of single fields of a definition, each with the end of its sentence.
+
+A broken rule raises `predicate`: what follows "FIELD of KIND NAME" in the sentence that a person reads. It
+never repeats what was written, because that may be a credential or an address.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic_core import PydanticCustomError
+
+SOURCE_SUFFIXES: Final = (".parquet", ".csv", ".ndjson", ".jsonl")
+REFERENCE_PREFIXES: Final = ("env:", "file:", "encrypted:")
+PREDICATE: Final = "predicate"
+
+_MERGE_TAG = re.compile(r"[A-Z0-9_]{1,10}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
+_REFERENCE = re.compile(
+    r"env:[A-Za-z_][A-Za-z0-9_]*"
+    r"|file:[^\s\x00-\x1f](?:[^\x00-\x1f]*[^\s\x00-\x1f])?"
+    r"|encrypted:[A-Za-z0-9+/]+={0,2}"
+)
+_CRON_FIELD = re.compile(r"[0-9A-Za-z*,/?#-]+")
+_CRON_FIELDS = (5, 6)
+
+
+def predicate(sentence_end: str) -> PydanticCustomError:
+    """A broken rule, worded as what follows "FIELD of KIND NAME" in a sentence, without a full stop."""
+    return PydanticCustomError(PREDICATE, "{predicate}", {"predicate": sentence_end})
+
+
+def number_as_text(value: object) -> object:
+    """YAML reads 1234567890 as a number, and an audience ID or a column may be called just that."""
+    return str(value) if type(value) is int else value
+
+
+def one_line(text: str) -> str:
+    """Text without control characters, line breaks or halves of characters."""
+    if _CONTROL.search(text):
+        raise predicate("holds a line break or another control character; write it on one line")
+    return text
+
+
+def trimmed(text: str) -> str:
+    """Text that neither begins nor ends with a space."""
+    if text != text.strip():
+        raise predicate("begins or ends with a space; take it out")
+    return text
+
+
+def reference(text: str) -> str:
+    """A well-formed `env:NAME`, `file:PATH` or `encrypted:BASE64`."""
+    if not _REFERENCE.fullmatch(text):
+        raise predicate(
+            "is neither a well-formed reference, env:NAME_OF_A_VARIABLE or file:PATH, "
+            "nor an API key, which ends in a hyphen and its data centre, such as -us6"
+        )
+    return text
+
+
+def not_sql(value: object) -> object:
+    """A source that is no mapping: SQL queries are written as one."""
+    if isinstance(value, Mapping):
+        raise predicate(
+            "is an SQL query or another mapping, which is not supported yet; "
+            "write the path of a Parquet, CSV or NDJSON file"
+        )
+    return value
+
+
+def readable_source(text: str) -> str:
+    """A local path or file:// URL of a known kind of file, with known placeholders only."""
+    scheme, separator, rest = text.partition("://")
+    if separator and scheme != "file":
+        raise predicate("is a URL of a kind that is not supported yet; write a local path or a file:// URL")
+    if separator and not rest.startswith("/"):
+        raise predicate(
+            "is a file:// URL without an absolute path; write it as in file:///data/loyal.parquet"
+        )
+    if re.search(r"[{}]", text.replace("{refresh_id}", "").replace("{segment}", "")):
+        raise predicate(
+            "has an unknown placeholder or a lone brace; only {refresh_id} and {segment} are filled in"
+        )
+    if not text.lower().endswith(SOURCE_SUFFIXES):
+        raise predicate(f"names no file that can be read; its name must end in {', '.join(SOURCE_SUFFIXES)}")
+    return text
+
+
+def no_schedule(value: object) -> object:
+    """How a run is started, unless it is a cron line."""
+    if isinstance(value, str) and _is_cron(value):
+        raise predicate("is a schedule, and schedules are not supported yet; write on_refresh or manual")
+    return value
+
+
+def _is_cron(text: str) -> bool:
+    fields = text.split()
+    cron_like = len(fields) in _CRON_FIELDS and all(_CRON_FIELD.fullmatch(field) for field in fields)
+    return cron_like or text.startswith("@")
+
+
+def unique(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of which none is written twice."""
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise predicate(f"names {twice[0]} more than once; name each segment once")
+    return names
+
+
+def merge_tag(tag: str) -> str:
+    """The tag of a merge field that may be mapped."""
+    if tag == "EMAIL":
+        raise predicate("can't be mapped as an attribute; the key email names the column of the addresses")
+    if not _MERGE_TAG.fullmatch(tag):
+        raise predicate("is not a merge tag; write 1 to 10 characters of A-Z, 0-9 and _, such as FNAME")
+    return tag

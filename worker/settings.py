@@ -1,0 +1,194 @@
+"""The only reader of the environment in the workers.
+
+The description of a field says what its variable may hold; a field that `repr` leaves out may hold a secret,
+and its value is never repeated.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from worker.errors import TellOperator
+from worker.keyring import VARIABLE, Keyring, load_or_create, parse_keys
+
+KEY_FILE: Final = Path("var", "secret.keys")
+
+_DURATION = re.compile(r"([0-9]{1,8}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)?")
+_UNITS: Mapping[str, timedelta] = {
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
+_LONGEST = timedelta(days=3650)
+_DURATION_RULE = "a time above 0 such as 90s, 5m, 24h or 30d"
+
+
+def _duration(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    match = _DURATION.fullmatch(value.strip())
+    if not match:
+        raise ValueError
+    return float(match[1]) * _UNITS[match[2] or "s"]
+
+
+def _positive(value: timedelta) -> timedelta:
+    if not timedelta() < value <= _LONGEST:
+        raise ValueError
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
+
+
+def _redis_url(value: SecretStr) -> SecretStr:
+    parts = urlsplit(value.get_secret_value())
+    # a path that is no database may be half of a password with a slash in it
+    addressed = parts.hostname and parts.port != 0 and re.fullmatch(r"(/[0-9]*)?", parts.path)
+    if not (addressed if parts.scheme in {"redis", "rediss"} else parts.scheme == "unix" and parts.path):
+        raise ValueError
+    return value
+
+
+def _store_url(value: str) -> str:
+    parts = urlsplit(value)
+    if not (parts.path.startswith("/") if parts.scheme == "file" else parts.netloc):
+        raise ValueError
+    if parts.scheme not in {"file", "s3", "gs", "az"}:
+        raise ValueError
+    return value
+
+
+def _base_url(value: str) -> str:
+    parts = urlsplit(value)
+    plain = not (parts.username or parts.password or parts.query or parts.fragment) and parts.port != 0
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not plain:
+        raise ValueError
+    return value.rstrip("/")
+
+
+def _default_store() -> str:
+    return Path("var").absolute().as_uri()
+
+
+def _default_log_format() -> Literal["console", "json"]:
+    return "console" if sys.stderr.isatty() else "json"
+
+
+class Settings(BaseSettings):
+    """What an operator sets by environment variables, of which each has a default.
+
+    `lease`: a worker that does not renew a call for so long is taken for dead. `call_deadline`: how long a
+    call may take in all; Mailchimp gives up after 120 s (its documentation). `run_deadline`: how long a run
+    goes on trying. `keep`: how long runs and reports are remembered. `run_on`: how long a thread goes on with
+    granted chunks before it goes back to the queue.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, case_sensitive=True, hide_input_in_errors=True)
+
+    redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = Field(
+        SecretStr("redis://127.0.0.1:6379/0"),
+        validation_alias="REDIS_URL",
+        description="redis://HOST:PORT/DATABASE, or rediss:// for TLS",
+        repr=False,
+    )
+    store_url: Annotated[str, AfterValidator(_store_url)] = Field(
+        default_factory=_default_store,
+        validation_alias="SEGMENT_EXPORT_STORE_URL",
+        description="file:///ABSOLUTE/FOLDER, s3://BUCKET, gs://BUCKET or az://CONTAINER",
+        repr=False,
+    )
+    secret_keys: SecretStr | None = Field(
+        None,
+        validation_alias=VARIABLE,
+        description="keys of 32 bytes in base64, separated by commas",
+        repr=False,
+    )
+    mailchimp_url: Annotated[str, AfterValidator(_base_url)] | None = Field(
+        None,
+        validation_alias="SEGMENT_EXPORT_MAILCHIMP_URL",
+        description="the base URL of a stand-in, such as http://127.0.0.1:8080, without credentials",
+        repr=False,
+    )
+    log_format: Literal["console", "json"] = Field(
+        default_factory=_default_log_format,
+        validation_alias="SEGMENT_EXPORT_LOG_FORMAT",
+        description="console or json",
+    )
+    port: Annotated[int, Field(ge=1, le=65535)] = Field(
+        8000, validation_alias="PORT", description="a port number from 1 to 65535"
+    )
+    lease: Duration = Field(
+        timedelta(seconds=20), validation_alias="SEGMENT_EXPORT_LEASE", description=_DURATION_RULE
+    )
+    call_deadline: Duration = Field(
+        timedelta(seconds=125), validation_alias="SEGMENT_EXPORT_CALL_DEADLINE", description=_DURATION_RULE
+    )
+    run_deadline: Duration = Field(
+        timedelta(hours=24), validation_alias="SEGMENT_EXPORT_RUN_DEADLINE", description=_DURATION_RULE
+    )
+    keep: Duration = Field(
+        timedelta(days=30), validation_alias="SEGMENT_EXPORT_KEEP", description=_DURATION_RULE
+    )
+    run_on: Duration = Field(
+        timedelta(seconds=5), validation_alias="SEGMENT_EXPORT_RUN_ON", description=_DURATION_RULE
+    )
+
+    @classmethod
+    def from_environment(cls) -> "Settings":
+        """The settings of this process.
+
+        Raises:
+            TellOperator: names each unusable variable and what it may hold, never the value of a secret.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            clauses = [_clause(problem) for problem in error.errors(include_url=False, include_context=False)]
+            raise TellOperator(f"The environment is not usable: {'; '.join(clauses)}.") from None
+
+    @property
+    def redis_shown(self) -> str:
+        """The Redis URL without its user, password and options, for sentences and logs."""
+        parts = urlsplit(self.redis_url.get_secret_value())
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+    def keyring(self) -> Keyring:
+        """The keys of the environment, or of the key file below the working directory, made on first use.
+
+        Raises:
+            TellOperator: a key is malformed, or the key file is unusable or open to others.
+        """
+        if self.secret_keys is None:
+            return load_or_create(KEY_FILE.absolute())
+        return parse_keys(self.secret_keys.get_secret_value())
+
+
+def environ() -> Mapping[str, str]:
+    """The environment as it is, for references such as `env:NAME`; read-only."""
+    return MappingProxyType(os.environ)
+
+
+_BY_VARIABLE = {field.validation_alias: field for field in Settings.model_fields.values()}
+
+
+def _clause(problem: Mapping[str, Any]) -> str:
+    variable, value = problem["loc"][0], problem["input"]
+    field = _BY_VARIABLE[variable]
+    state = "holds something else"
+    if not value:
+        state = "is empty"
+    elif field.repr:
+        state = f"is {value!r:.60}"
+    return f"{variable} {state} (expected {field.description}, or unset it)"

@@ -1,0 +1,201 @@
+"""What was applied: connections, segments and exports, by name, in one Redis hash each."""
+
+import contextlib
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
+
+import redis
+from pydantic import ValidationError
+
+from worker.errors import TellOperator, UsageError
+from worker.exports.definitions import Connection, Export, Named, Segment
+from worker.state import keys
+
+_MANY = 500
+_LONG = 100
+
+_Definition = TypeVar("_Definition", bound=Named)
+
+
+@dataclass(frozen=True, slots=True)
+class Definitions:
+    """Connections, segments and exports, each by name."""
+
+    connections: Mapping[str, Connection] = field(default_factory=dict)
+    segments: Mapping[str, Segment] = field(default_factory=dict)
+    exports: Mapping[str, Export] = field(default_factory=dict)
+
+
+class Catalog:
+    """The configuration in Redis; every write is one transaction, every read one moment.
+
+    Defaults are not written: an older version reads what a newer one stored, as long as nothing new is used.
+    """
+
+    def __init__(self, client: "redis.Redis") -> None:
+        self._redis = client
+
+    def save(
+        self,
+        connections: Iterable[Connection] = (),
+        segments: Iterable[Segment] = (),
+        exports: Iterable[Export] = (),
+    ) -> None:
+        """Add or replace by name, all or nothing; what is not named stays."""
+        with self._redis.pipeline(transaction=True) as pipeline:
+            _put(pipeline, keys.CATALOG_CONNECTIONS, connections)
+            _put(pipeline, keys.CATALOG_SEGMENTS, segments)
+            _put(pipeline, keys.CATALOG_EXPORTS, exports)
+            pipeline.execute()
+
+    def everything(self) -> Definitions:
+        """All definitions as they were at one moment, sorted by name.
+
+        Those that this version can't read are left out, so that they can be applied anew; every other reader
+        here raises TellOperator for them.
+        """
+        with self._redis.pipeline(transaction=True) as pipeline:
+            for key in (keys.CATALOG_CONNECTIONS, keys.CATALOG_SEGMENTS, keys.CATALOG_EXPORTS):
+                pipeline.hgetall(key)
+            connections, segments, exports = pipeline.execute()
+        return Definitions(
+            _readable(Connection, connections), _readable(Segment, segments), _readable(Export, exports)
+        )
+
+    def connections(self) -> list[Connection]:
+        """All connections, sorted by name."""
+        return list(self._all(Connection, keys.CATALOG_CONNECTIONS).values())
+
+    def segments(self) -> list[Segment]:
+        """All segments, sorted by name."""
+        return list(self._all(Segment, keys.CATALOG_SEGMENTS).values())
+
+    def exports(self) -> list[Export]:
+        """All exports, sorted by name."""
+        return list(self._all(Export, keys.CATALOG_EXPORTS).values())
+
+    def connection(self, name: str) -> Connection:
+        """A connection.
+
+        Raises:
+            UsageError: there is none of that name; close matches are named.
+        """
+        return self._one(Connection, keys.CATALOG_CONNECTIONS, name)
+
+    def segment(self, name: str) -> Segment:
+        """A segment; raises as `connection`."""
+        return self._one(Segment, keys.CATALOG_SEGMENTS, name)
+
+    def export(self, name: str) -> Export:
+        """An export; raises as `connection`."""
+        return self._one(Export, keys.CATALOG_EXPORTS, name)
+
+    def export_bundle(self, name: str) -> tuple[Export, Connection, list[Segment]]:
+        """An export with its connection and its segments in its order, as they were at one moment.
+
+        Raises:
+            UsageError: there is no such export, or what it refers to is gone.
+        """
+        while (bundle := self._bundle(self.export(name))) is None:
+            pass
+        return bundle
+
+    def exports_for(self, segments: set[str] | None) -> list[Export]:
+        """The exports that run on a refresh and take any of the segments, or all such exports for None."""
+        return [
+            export
+            for export in self.exports()
+            if export.run == "on_refresh" and (segments is None or segments.intersection(export.segments))
+        ]
+
+    def _bundle(self, export: Export) -> tuple[Export, Connection, list[Segment]] | None:
+        """The export's parts; None when it was applied anew since it was read, and its parts perhaps too."""
+        with self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.hget(keys.CATALOG_EXPORTS, export.name)
+            pipeline.hget(keys.CATALOG_CONNECTIONS, export.connection)
+            pipeline.hmget(keys.CATALOG_SEGMENTS, list(export.segments))
+            now, connection, segments = pipeline.execute()
+        if now is None or _read(Export, export.name, now) != export:
+            return None
+        return export, *_parts(export, connection, segments)
+
+    def _all(self, model: type[_Definition], key: str) -> dict[str, _Definition]:
+        return _read_all(model, cast("dict[str, str]", self._redis.hgetall(key)))
+
+    def _one(self, model: type[_Definition], key: str, name: str) -> _Definition:
+        stored = cast("str | None", self._redis.hget(key, name))
+        if stored is None:
+            raise UsageError(_unknown(model, name, cast("list[str]", self._redis.hkeys(key))))
+        return _read(model, name, stored)
+
+
+def close_matches(name: str, names: Collection[str]) -> str:
+    """The end of a sentence about an unknown name: which ones were perhaps meant, if any."""
+    # comparing with very many takes seconds
+    likely = sorted(other for other in names if other.isprintable()) if len(names) <= _MANY else []
+    close = difflib.get_close_matches(name[:_LONG], likely, n=3)
+    return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+def _put(pipeline: "redis.client.Pipeline", key: str, definitions: Iterable[Named]) -> None:
+    for definition in definitions:
+        pipeline.hset(key, definition.name, _stored(definition))
+
+
+def _stored(definition: Named) -> str:
+    return definition.model_dump_json(exclude_defaults=True)
+
+
+def _kind(model: type[Named]) -> str:
+    return model.__name__.lower()
+
+
+def _unknown(model: type[Named], name: str, names: list[str]) -> str:
+    kind = _kind(model)
+    remedy = (
+        f"; the {kind}s there are: {', '.join(sorted(names)[:10])}." if names else "; apply a file first."
+    )
+    return f"There is no {kind} {name!r:.80}{close_matches(name, names) or remedy}"
+
+
+def _read_all(model: type[_Definition], rows: Mapping[str, str]) -> dict[str, _Definition]:
+    return {name: _read(model, name, stored) for name, stored in sorted(rows.items())}
+
+
+def _readable(model: type[_Definition], rows: Mapping[str, str]) -> dict[str, _Definition]:
+    found = {}
+    for name, stored in sorted(rows.items()):
+        with contextlib.suppress(TellOperator):
+            found[name] = _read(model, name, stored)
+    return found
+
+
+def _read(model: type[_Definition], name: str, stored: str) -> _Definition:
+    try:
+        return model.model_validate_json(stored, strict=True)
+    except ValidationError:
+        raise TellOperator(
+            f"The {_kind(model)} {name} was stored in a form that this version can't read; "
+            "run the version that stored it, or apply it again with this one."
+        ) from None
+
+
+def _parts(
+    export: Export, connection: str | None, segments: list[str | None]
+) -> tuple[Connection, list[Segment]]:
+    gone = [
+        f"segment {name}" for name, stored in zip(export.segments, segments, strict=True) if stored is None
+    ]
+    if connection is None:
+        gone.append(f"connection {export.connection}")
+    if connection is None or gone:
+        raise UsageError(
+            f"Export {export.name} refers to {' and '.join(gone)}, not in the catalog any more; apply again."
+        )
+    found = zip(export.segments, segments, strict=True)
+    return (
+        _read(Connection, export.connection, connection),
+        [_read(Segment, name, stored) for name, stored in found if stored is not None],
+    )

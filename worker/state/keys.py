@@ -1,0 +1,79 @@
+"""Every Redis key that the project owns, outside the broker's own namespace.
+
+| key | type | holds | lives |
+| --- | --- | --- | --- |
+| `se:catalog:connections` … `:segments`, `:exports` | hash | name → definition | until removed |
+| `se:conn:C` | hash | limit, cool-down, pause and counters of connection C | 30 days after its last call |
+| `se:conn:C:leases` | zset | `RUN CHUNK` or `call:TOKEN` → deadline | while calls are open |
+| `se:conn:C:wants` | zset | token → until when a borrower's wish stands | while somebody waits |
+| `se:conn:C:turns` | zset | run → virtual time of its next turn | while chunks are pending |
+| `se:conn:C:durations` | list | how long the last calls took, ms | as `se:conn:C` |
+| `se:connections` | set | connections with pending or open chunks | while there are any |
+| `se:run:R` | hash | the run: definition, status, counts | mortal, see `Policy.keep` |
+| `se:run:R:chunks` | hash | chunk → its record, JSON | mortal |
+| `se:run:R:ready` | zset | pending chunk → not before, ms | mortal |
+| `se:run:R:later` | zset | chunk of a later phase → its phase | mortal |
+| `se:run:R:open` | set | chunks of this phase not settled | mortal |
+| `se:run:R:report` | set | names of its report's parts | mortal |
+| `se:runs` | zset | run → created, ms | trimmed to `Policy.keep` |
+| `se:active` | set | runs not in a final state | emptied by their ends |
+| `se:tidy` | set | ended runs whose staged data is still there | emptied by workers |
+| `se:export:E` | hash | `active` run, `next` run | while there are any |
+| `se:export:E:refresh:ID` | hash | segment → the run that its refresh created | mortal |
+| `se:turn:CHORE` | string | which process has the turn at a shared chore | as long as the turn |
+| `se:workers` | zset | worker process → last seen, ms | trimmed |
+
+A lease named `call:TOKEN` has no chunk behind it, or one whose holder was lost.
+
+All times are Redis' own, in milliseconds since the epoch. The Lua prelude builds the same names.
+"""
+
+from typing import Final
+
+NAMESPACE: Final = "se"
+
+CATALOG_CONNECTIONS: Final = f"{NAMESPACE}:catalog:connections"
+CATALOG_SEGMENTS: Final = f"{NAMESPACE}:catalog:segments"
+CATALOG_EXPORTS: Final = f"{NAMESPACE}:catalog:exports"
+
+CONNECTIONS: Final = f"{NAMESPACE}:connections"
+RUNS: Final = f"{NAMESPACE}:runs"
+ACTIVE: Final = f"{NAMESPACE}:active"
+TIDY: Final = f"{NAMESPACE}:tidy"
+TURN: Final = f"{NAMESPACE}:turn"
+WORKERS: Final = f"{NAMESPACE}:workers"
+
+
+def connection(name: str) -> str:
+    """The hash of a connection's limit and cool-down."""
+    return f"{NAMESPACE}:conn:{name}"
+
+
+def leases(name: str) -> str:
+    """The open calls of a connection, by deadline."""
+    return f"{connection(name)}:leases"
+
+
+def run(run_id: str) -> str:
+    """The hash of a run."""
+    return f"{NAMESPACE}:run:{run_id}"
+
+
+def chunks(run_id: str) -> str:
+    """The records of a run's chunks."""
+    return f"{run(run_id)}:chunks"
+
+
+def open_chunks(run_id: str) -> str:
+    """The chunks of a run's present phase that are not settled."""
+    return f"{run(run_id)}:open"
+
+
+def report(run_id: str) -> str:
+    """The names of the parts of a run's report."""
+    return f"{run(run_id)}:report"
+
+
+def export(name: str) -> str:
+    """The active run of an export and the one that follows it."""
+    return f"{NAMESPACE}:export:{name}"
