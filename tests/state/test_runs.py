@@ -1,0 +1,292 @@
+"""The ledger of runs, on both servers: the real one and the fake that the fast units use."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import fakeredis
+import pytest
+import redis
+
+from worker.errors import UsageError
+from worker.exports.runs import Trigger
+from worker.state import keys
+from worker.state.runs import PlanClaim, Runs, TooManyPlans
+from worker.state.scripts import Bell, Transitions
+from worker.state.slots import Lease, Slots
+
+NOW = 1_700_000_000_000
+REFRESH = Trigger("refresh", "2026-11-24")
+MANUAL = Trigger("manual")
+
+
+class Ledger:
+    """A client with the two halves of the ledger and a clock that tests move."""
+
+    def __init__(self, client: "redis.Redis") -> None:
+        self.client = client
+        self.transitions = Transitions(client)
+        self.runs, self.slots = Runs(client, self.transitions), Slots(client, self.transitions)
+        self.now = NOW
+        self.pass_time(timedelta())
+
+    def pass_time(self, span: timedelta) -> None:
+        self.now += round(span / timedelta(milliseconds=1))
+        self.transitions.at(self.now)
+
+    def planned(self, run_id: str, *, chunks: int = 1, read: int = 10) -> tuple[PlanClaim, list[Bell]]:
+        claim = self.runs.claim_plan(run_id, tries=3)
+        assert claim is not None
+        assert self.surveyed(claim, read)
+        offered = [(f"{claim.epoch}-{number}", 10, "0:0:1") for number in range(chunks)]
+        return claim, self.runs.offer(claim, offered)[1]
+
+    def surveyed(self, claim: PlanClaim, read: int = 10) -> bool:
+        return self.runs.survey(
+            claim,
+            connection="c",
+            max_connections=10,
+            audience_id="a",
+            segments=["s"],
+            counts={"read": read},
+        )
+
+    def tend(self, run_id: str) -> list[Bell]:
+        return self.runs.tend(run_id, deadline=timedelta(hours=24), patience=timedelta(seconds=5))
+
+
+@pytest.fixture(params=["fake", "real"])
+def ledger(request: pytest.FixtureRequest) -> Iterator[Ledger]:
+    if request.param == "real":
+        yield Ledger(request.getfixturevalue("redis_client"))
+        return
+    yield Ledger(fakeredis.FakeRedis(decode_responses=True))
+
+
+def test_a_new_run_rings_for_its_plan(ledger: Ledger) -> None:
+    created, bells = ledger.runs.create("r1", export="e", trigger=MANUAL)
+    assert (created, bells) == ("r1", [Bell("plan", "r1")])
+    assert ledger.runs.document("r1").status == "queued"
+
+
+def test_the_same_refresh_twice_creates_one_run(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=REFRESH, segments=["a", "b"])
+    again, bells = ledger.runs.create("r2", export="e", trigger=REFRESH, segments=["a"])
+    assert (again, bells) == ("r1", [])
+    assert ledger.runs.facts("r2") is None
+
+
+def test_another_segment_of_the_same_refresh_is_not_forgotten(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=REFRESH, segments=["a"])
+    created, _ = ledger.runs.create("r2", export="e", trigger=REFRESH, segments=["a", "b"])
+    assert created == "r2"
+
+
+def test_a_run_waits_behind_the_active_one_and_newer_ones_take_its_place(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    for run_id in ("r2", "r3"):
+        assert ledger.runs.create(run_id, export="e", trigger=MANUAL) == (run_id, [])
+    assert ledger.runs.document("r2").status == "skipped"
+    assert "r3" in (ledger.runs.document("r2").error or "")
+    _, bells = ledger.runs.stop("r1", status="canceled", sentence="Canceled.")
+    assert bells == [Bell("plan", "r3")]
+
+
+def test_a_full_run_that_is_superseded_makes_its_successor_full(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    ledger.runs.create("r2", export="e", trigger=MANUAL, full=True)
+    ledger.runs.create("r3", export="e", trigger=MANUAL)
+    facts = ledger.runs.facts("r3")
+    assert facts is not None
+    assert facts.full
+
+
+def test_a_waiting_run_can_be_canceled_and_the_active_one_goes_on(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    ledger.runs.create("r2", export="e", trigger=MANUAL)
+    ledger.runs.stop("r2", status="canceled", sentence="Canceled.")
+    assert ledger.runs.document("r2").status == "canceled"
+    assert ledger.runs.stop("r1", status="canceled", sentence="Canceled.") == (True, [])
+
+
+def test_only_one_worker_plans_a_run(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    assert ledger.runs.claim_plan("r1", tries=3) is not None
+    assert ledger.runs.claim_plan("r1", tries=3) is None
+
+
+def test_a_lost_message_is_rung_again_by_the_sweeper(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    assert ledger.tend("r1") == []
+    ledger.pass_time(timedelta(seconds=6))
+    assert ledger.tend("r1") == [Bell("plan", "r1")]
+    assert ledger.tend("r1") == []
+
+
+def test_a_killed_plan_leaves_no_chunk_behind(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    first, bells = ledger.planned("r1", chunks=2)
+    lease = Lease("c", "r1", bells[0].chunk, bells[0].token)
+    assert ledger.slots.begin(lease) is not None
+    ledger.pass_time(timedelta(seconds=25))
+    second, _ = ledger.planned("r1", chunks=1)
+    assert second.epoch == first.epoch + 1
+    counted, _ = ledger.slots.settle(lease, took=timedelta(seconds=1), outcomes={"created": 10})
+    assert not counted
+    assert ledger.runs.offer(first, [("1-9", 10, "0:0:1")])[0] is False
+    assert ledger.runs.document("r1").chunks.total == 1
+
+
+def test_a_plan_that_kills_its_worker_again_and_again_is_given_up(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    for _ in range(3):
+        ledger.runs.claim_plan("r1", tries=3)
+        ledger.pass_time(timedelta(seconds=25))
+    with pytest.raises(TooManyPlans):
+        ledger.runs.claim_plan("r1", tries=3)
+    _, bells = ledger.runs.stop("r1", status="failed", sentence="Planning broke.")
+    assert bells == [Bell("finish", "r1")]
+
+
+def test_waiting_for_mailchimp_is_no_attempt_at_planning(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    for _ in range(10):
+        claim = ledger.runs.claim_plan("r1", tries=3)
+        assert claim is not None
+        ledger.runs.defer(claim, delay=timedelta(seconds=15))
+        ledger.pass_time(timedelta(seconds=14))
+        assert ledger.tend("r1") == []
+        ledger.pass_time(timedelta(seconds=2))
+        assert ledger.tend("r1") == [Bell("plan", "r1")]
+
+
+def test_the_last_settled_chunk_rings_for_the_finish(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    claim, bells = ledger.planned("r1", chunks=2, read=20)
+    leases = [Lease("c", "r1", bell.chunk, bell.token) for bell in bells]
+    for lease in leases:
+        assert ledger.slots.begin(lease) is not None
+    assert ledger.slots.settle(leases[0], took=timedelta(seconds=1), outcomes={"created": 10}) == (True, [])
+    assert ledger.runs.seal(claim, []) == (True, [])
+    assert ledger.slots.settle(
+        leases[1], took=timedelta(seconds=1), outcomes={"updated": 9, "rejected": 1}
+    ) == (
+        True,
+        [Bell("finish", "r1")],
+    )
+    finish = ledger.runs.claim_finish("r1")
+    assert finish is not None
+    assert ledger.runs.finish(finish, ["failed"])[0] == "partial"
+    document = ledger.runs.document("r1")
+    assert document.profiles["created"] == 10
+    assert document.profiles["updated"] == 9
+    assert document.profiles["rejected"] == 1
+    assert (document.chunks.total, document.chunks.done) == (2, 2)
+    assert document.api_calls == 2
+
+
+def test_a_run_without_anything_to_send_is_finished_too(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    claim = ledger.runs.claim_plan("r1", tries=3)
+    assert claim is not None
+    ledger.surveyed(claim, read=0)
+    assert ledger.runs.seal(claim, []) == (True, [Bell("finish", "r1")])
+
+
+def test_stopping_a_run_awaits_its_open_calls_and_fails_the_rest(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    claim, bells = ledger.planned("r1", chunks=12, read=120)
+    ledger.runs.seal(claim, [])
+    in_flight = Lease("c", "r1", bells[0].chunk, bells[0].token)
+    assert ledger.slots.begin(in_flight) is not None
+    assert ledger.runs.stop("r1", status="canceled", sentence="Canceled.") == (True, [])
+    granted = Lease("c", "r1", bells[1].chunk, bells[1].token)
+    assert ledger.slots.begin(granted) is None
+    _, after = ledger.slots.settle(in_flight, took=timedelta(seconds=1), outcomes={"created": 10})
+    assert after == [Bell("finish", "r1")]
+    finish = ledger.runs.claim_finish("r1")
+    assert finish is not None
+    assert ledger.runs.finish(finish, [])[0] == "canceled"
+    profiles = ledger.runs.document("r1").profiles
+    assert (profiles["created"], profiles["failed"]) == (10, 110)
+    assert {chunk.reason for chunk in ledger.runs.failed_chunks("r1").values()} == {"not_sent"}
+
+
+def test_profiles_of_a_plan_that_broke_off_count_as_failed(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    claim, bells = ledger.planned("r1", chunks=1, read=500)
+    lease = Lease("c", "r1", bells[0].chunk, bells[0].token)
+    assert ledger.slots.begin(lease) is not None
+    ledger.runs.abort(claim, status="failed", sentence="The store is full.")
+    ledger.slots.settle(lease, took=timedelta(seconds=1), outcomes={"created": 10})
+    finish = ledger.runs.claim_finish("r1")
+    assert finish is not None
+    assert ledger.runs.finish(finish, [])[0] == "failed"
+    profiles = ledger.runs.document("r1").profiles
+    assert (profiles["read"], profiles["created"], profiles["failed"]) == (500, 10, 490)
+
+
+def test_a_run_whose_time_is_over_fails_what_waits(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    ledger.slots.pause("c")
+    claim, _ = ledger.planned("r1", chunks=3, read=30)
+    ledger.runs.seal(claim, [])
+    ledger.pass_time(timedelta(hours=25))
+    assert ledger.tend("r1") == [Bell("finish", "r1")]
+    assert ledger.runs.document("r1").profiles["failed"] == 30
+
+
+def test_a_finish_that_was_killed_is_rung_again(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    claim = ledger.runs.claim_plan("r1", tries=3)
+    assert claim is not None
+    ledger.surveyed(claim, read=0)
+    ledger.runs.seal(claim, [])
+    assert ledger.runs.claim_finish("r1") is not None
+    assert ledger.runs.claim_finish("r1") is None
+    ledger.pass_time(timedelta(seconds=25))
+    assert ledger.tend("r1") == [Bell("finish", "r1")]
+    assert ledger.runs.claim_finish("r1") is not None
+
+
+def test_the_chunk_that_kills_its_worker_three_times_is_set_aside(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    claim, bells = ledger.planned("r1")
+    ledger.runs.seal(claim, [])
+    rung: list[Bell] = []
+    for _ in range(3):
+        assert ledger.slots.begin(Lease("c", "r1", bells[0].chunk, bells[0].token)) is not None
+        ledger.pass_time(timedelta(seconds=60))
+        bells = rung = ledger.slots.grant("c")
+    assert rung == [Bell("finish", "r1")]
+    assert [chunk.reason for chunk in ledger.runs.failed_chunks("r1").values()] == ["kills_workers"]
+
+
+def test_an_unknown_run_is_named_in_one_sentence(ledger: Ledger) -> None:
+    with pytest.raises(UsageError, match=r"There is no run r9: see .*\."):
+        ledger.runs.document("r9")
+
+
+def test_the_newest_runs_come_first(ledger: Ledger) -> None:
+    for number, export in enumerate(["a", "b", "a"]):
+        ledger.pass_time(timedelta(seconds=1))
+        ledger.runs.create(f"r{number}", export=export, trigger=MANUAL)
+    assert [run.run_id for run in ledger.runs.recent()] == ["r2", "r1", "r0"]
+    assert [run.run_id for run in ledger.runs.recent(export="a", most=1)] == ["r2"]
+
+
+def test_python_and_lua_name_the_same_keys(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=REFRESH, segments=["s"])
+    ledger.planned("r1")
+    found = set(ledger.client.scan_iter("*"))
+    named = {
+        keys.run("r1"),
+        keys.chunks("r1"),
+        keys.open_chunks("r1"),
+        keys.connection("c"),
+        keys.leases("c"),
+        keys.export("e"),
+        keys.RUNS,
+        keys.ACTIVE,
+        keys.CONNECTIONS,
+    }
+    assert named <= found

@@ -1,0 +1,41 @@
+"""Which worker processes are alive, and whose turn it is to sweep."""
+
+import os
+import secrets
+import socket
+from datetime import timedelta
+from typing import Final
+
+import redis
+
+from worker.state import keys
+from worker.state.client import now_ms
+from worker.state.scripts import milliseconds
+
+_FORGET: Final = timedelta(minutes=10)
+
+
+class Presence:
+    """This process among its peers."""
+
+    def __init__(self, client: "redis.Redis") -> None:
+        self._client = client
+        self._name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+    def seen(self) -> None:
+        """Says that this process lives."""
+        now = now_ms(self._client)
+        self._client.zadd(keys.WORKERS, {self._name: now})
+        self._client.zremrangebyscore(keys.WORKERS, "-inf", now - milliseconds(_FORGET))
+
+    def gone(self) -> None:
+        """Says that this process ends."""
+        self._client.zrem(keys.WORKERS, self._name)
+
+    def alive(self, within: timedelta = timedelta(seconds=15)) -> int:
+        """How many worker processes were seen lately."""
+        return int(self._client.zcount(keys.WORKERS, now_ms(self._client) - milliseconds(within), "+inf"))
+
+    def takes_turn(self, name: str, lasts: timedelta) -> bool:
+        """Whether this process may do a shared chore now; for `lasts` nobody else gets the turn."""
+        return bool(self._client.set(f"{keys.TURN}:{name}", self._name, px=milliseconds(lasts), nx=True))
