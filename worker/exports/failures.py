@@ -1,0 +1,12 @@
+"""Why chunks are given up, in the words of the ledger and in words for people."""
+
+from typing import Final
+
+SENTENCES: Final = {
+    "not_sent": "The run was stopped before this profile was sent.",
+    "deadline": "The run's time was over before this profile could be delivered.",
+    "not_delivered": "Mailchimp did not take this profile's chunk in many tries: run the export again later.",
+    "kills_workers": "Uploading this profile's chunk ended its worker several times: see the workers' logs.",
+    "staged_data_lost": "This profile's staged chunk is gone from the store: run the export again.",
+    "unanswered": "Mailchimp's answers never said what became of this member: run the export again later.",
+}

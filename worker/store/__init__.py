@@ -1,0 +1,1 @@
+"""Staged chunks and reports: encrypted objects in a local folder or an object store."""
