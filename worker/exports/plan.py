@@ -1,0 +1,112 @@
+"""What a plan is made from, and what its first pass finds out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from enum import IntEnum
+from typing import Final, Protocol
+
+import msgspec
+import polars as pl
+
+from worker.exports.attributes import Attribute, OnBadValue, OnNull
+from worker.exports.definitions import AddressColumns
+
+ROWS: Final = {
+    "address_hash": pl.UInt128(),
+    "payload_hash": pl.UInt128(),
+    "verdict": pl.UInt8(),
+    "tags": pl.UInt64(),
+    "kept": pl.UInt32(),
+}
+
+
+class Table(Protocol):
+    """The rows of a segment, the same ones in the same order each time they are read."""
+
+    @property
+    def segment(self) -> str:
+        """The segment's name."""
+
+    @property
+    def where(self) -> str:
+        """What a person calls the source: a path."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The names of all columns."""
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """All rows, with these columns, in frames of moderate height.
+
+        Raises:
+            StopRun: they can't be read.
+        """
+
+
+class PlanSettings(msgspec.Struct, frozen=True):
+    """How profiles become members.
+
+    `attributes` names for each merge tag a column, or the columns of an address. `tags` has a name for each
+    table, or is empty; an empty name sets no tag. `max_profiles` counts rows of all tables.
+    """
+
+    email: str
+    attributes: Mapping[str, str | AddressColumns] = {}
+    status_if_new: str = "subscribed"
+    tags: tuple[str, ...] = ()
+    max_profiles: int = 1_000_000
+    chunk_size: int = 500
+    on_null: OnNull = "clear"
+    on_bad_value: OnBadValue = "omit"
+
+
+class RowVerdict(IntEnum):
+    """What is to become of a row."""
+
+    SEND = 0
+    MISSING = 1
+    MALFORMED = 2
+    DUPLICATE = 3
+    REJECTED = 4
+
+
+class Survey(msgspec.Struct, frozen=True):
+    """What the first pass knows: for each row some numbers, never its text.
+
+    `rows` has a row for each profile of all tables, in their order, whose heights are `heights`:
+
+    - `address_hash`: xxh3-128 of the cleaned address; null where there is none.
+    - `payload_hash`: stands for exactly what is sent of a profile, its tags and `status_if_new` included. The
+      same from run to run; it has a meaning for kept rows only, those that no earlier row has the address of.
+    - `verdict`: a `RowVerdict`; staging sends the rows whose verdict says so.
+    - `tags`: bit n is set when table n holds the address; has a meaning for kept rows only.
+    - `kept`: of a duplicate, the 0-based number in `rows` of the row that stands for it.
+
+    `bad_values` and `cut_values` count, by merge tag, the kept profiles whose value does not fit the field or
+    had to be cut.
+    """
+
+    tables: Sequence[Table]
+    settings: PlanSettings
+    attributes: Sequence[Attribute]
+    heights: Sequence[int]
+    rows: pl.DataFrame
+    bad_values: Mapping[str, int]
+    cut_values: Mapping[str, int]
+
+    def counts(self) -> dict[str, int]:
+        """Profiles read, and what becomes of them: invalid + duplicate + rejected + to_send = read."""
+        verdicts = self.rows["verdict"]
+        of = {verdict: int((verdicts == verdict).sum()) for verdict in RowVerdict}
+        return {
+            "read": self.rows.height,
+            "invalid": of[RowVerdict.MISSING] + of[RowVerdict.MALFORMED],
+            "duplicate": of[RowVerdict.DUPLICATE],
+            "rejected": of[RowVerdict.REJECTED],
+            "to_send": of[RowVerdict.SEND],
+        }
+
+
+def columns_of(settings: PlanSettings, attributes: Sequence[Attribute]) -> list[str]:
+    """The columns that are read, each once."""
+    mapped = (column for attribute in attributes for column in attribute.columns.values())
+    return list(dict.fromkeys((settings.email, *mapped)))

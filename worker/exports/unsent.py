@@ -1,0 +1,100 @@
+"""Report lines of the profiles that planning does not send, and why."""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from itertools import accumulate
+from typing import Final
+
+import polars as pl
+
+from worker.exports import cleaning
+from worker.exports.members import read_members
+from worker.exports.outcomes import Outcome, ReportLine
+from worker.exports.plan import RowVerdict, Survey
+from worker.exports.values import as_text, named
+
+DUPLICATE: Final = "duplicate"
+BAD_VALUE: Final = "bad_value"
+
+_LONGEST_EMAIL: Final = 320  # characters
+_NO_ADDRESS: Final[Mapping[int, tuple[str, str]]] = {
+    RowVerdict.MISSING: (cleaning.MISSING, "The profile has no e-mail address."),
+    RowVerdict.MALFORMED: (
+        cleaning.MALFORMED,
+        "This is no e-mail address: it takes one @, plain letters before it and a domain after it.",
+    ),
+}
+
+
+def lines_of_unsent(
+    survey: Survey, table: int, start: int, batch: pl.DataFrame, judged: pl.DataFrame
+) -> Iterator[ReportLine]:
+    """A line for each row of a batch that has a verdict against it, in their order.
+
+    `start` is the 0-based number of the batch's first row in its table, `judged` the batch's part of the
+    survey's rows.
+    """
+    unsent = judged["verdict"] != RowVerdict.SEND
+    if not unsent.any():
+        return
+    batch, judged = batch.filter(unsent), judged.filter(unsent)
+    bad = _bad_values(survey, batch, judged["verdict"])
+    rows = unsent.arg_true().to_list()
+    for at, (row, email, verdict, kept) in enumerate(
+        zip(rows, _emails(survey, batch), judged["verdict"], judged["kept"], strict=True)
+    ):
+        outcome, code, field, message = _why(survey, verdict, kept, bad.get(at, []))
+        yield ReportLine(
+            segment=survey.tables[table].segment,
+            row=start + row + 1,
+            email=email,
+            outcome=outcome,
+            code=code,
+            field=field,
+            message=message,
+        )
+
+
+def _emails(survey: Survey, batch: pl.DataFrame) -> pl.Series:
+    column = survey.settings.email
+    text = as_text(named(column), batch.schema[column])
+    return batch.select(text.fill_null("").str.head(_LONGEST_EMAIL)).to_series()
+
+
+def _why(survey: Survey, verdict: int, kept: int | None, bad: list[str]) -> tuple[str, str, str, str]:
+    email = survey.settings.email
+    if verdict in _NO_ADDRESS:
+        code, message = _NO_ADDRESS[verdict]
+        return Outcome.INVALID, code, email, message
+    if kept is not None:
+        return Outcome.DUPLICATE, DUPLICATE, email, _same_as(survey, kept)
+    return Outcome.REJECTED, BAD_VALUE, bad[0], _does_not_fit(survey, bad)
+
+
+def _same_as(survey: Survey, kept: int) -> str:
+    ends = list(accumulate(survey.heights))
+    table = bisect_right(ends, kept)
+    row = kept - ends[table] + survey.heights[table] + 1
+    return (
+        f'Row {row} of segment "{survey.tables[table].segment}" has the same address and stands for this one.'
+    )
+
+
+def _bad_values(survey: Survey, batch: pl.DataFrame, verdicts: pl.Series) -> dict[int, list[str]]:
+    """The merge tags whose values don't fit, by the position of each rejected row."""
+    rejected = verdicts == RowVerdict.REJECTED
+    if not rejected.any():
+        return {}
+    members = read_members(batch.filter(rejected), survey.settings, survey.attributes)
+    tags = [attribute.field.tag for attribute in survey.attributes]
+    marks = members.select(f"bad {tag}" for tag in tags).iter_rows()
+    return {
+        at: [tag for tag, is_bad in zip(tags, row, strict=True) if is_bad]
+        for at, row in zip(rejected.arg_true(), marks, strict=True)
+    }
+
+
+def _does_not_fit(survey: Survey, tags: list[str]) -> str:
+    types = {attribute.field.tag: attribute.field.type for attribute in survey.attributes}
+    named = " and ".join(f"{tag} ({types[tag]})" for tag in tags)
+    return f"The profile has a value that does not fit its merge field: {named}."
