@@ -1,0 +1,99 @@
+"""From a connection's name to calls on its account: credentials, client, a slot for calls without a chunk."""
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Final, TypeVar
+
+from worker.credentials import resolve
+from worker.errors import RetryLater
+from worker.exports.definitions import Connection
+from worker.jobs.holding import Holding
+from worker.keyring import Keyring
+from worker.mailchimp.client import MailchimpClient
+from worker.mailchimp.clients import ClientPool
+from worker.state.catalog import Catalog
+from worker.state.scripts import Bell
+from worker.state.slots import Lease, Slots
+
+T = TypeVar("T")
+
+_WISH: Final = timedelta(seconds=2)
+_POLL: Final = timedelta(milliseconds=50)
+_PATIENCE: Final = timedelta(minutes=2)
+_DEFINITION_LIVES: Final = 1.0  # seconds: so a removed or changed connection is noticed within a second
+
+
+class Accounts:
+    """The connections of the catalog, ready to be called."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        keyring: Keyring,
+        environ: Mapping[str, str],
+        clients: ClientPool,
+        slots: Slots,
+        holding: Holding,
+        ring: Callable[[list[Bell]], None],
+    ) -> None:
+        self._catalog = catalog
+        self._keyring = keyring
+        self._environ = environ
+        self._clients = clients
+        self._slots = slots
+        self._holding = holding
+        self._ring = ring
+        self._keys: dict[str, tuple[float, str]] = {}
+
+    def client(self, connection: str) -> MailchimpClient:
+        """This thread's client of the connection's account.
+
+        Raises:
+            StopRun: the connection is gone, or its credentials can't be resolved here.
+        """
+        return self._clients.get(connection, self._key(connection))
+
+    def call(self, connection: Connection, run_id: str, make: Callable[[MailchimpClient], T]) -> T:
+        """Makes one call that belongs to no chunk, within the connection's limit.
+
+        Raises:
+            RetryLater: no slot came free, or the call met a transient fault.
+            StopRun: the call was refused for good.
+        """
+        token = secrets.token_hex(8)
+        lease = Lease(connection.name, "", "", token)
+        may_be_open = False
+        try:
+            self._await_slot(connection, token)
+            with self._holding.keep(lease):
+                return make(self.client(connection.name))
+        except RetryLater as error:
+            may_be_open = error.may_be_open
+            raise
+        finally:
+            self._ring(
+                self._slots.give_back(connection.name, token=token, run_id=run_id, may_be_open=may_be_open)
+            )
+
+    def _await_slot(self, connection: Connection, token: str) -> None:
+        deadline = time.monotonic() + _PATIENCE.total_seconds()
+        while not self._slots.borrow(
+            connection.name, max_connections=connection.max_connections, token=token, patience=_WISH
+        ):
+            if time.monotonic() > deadline:
+                raise RetryLater(
+                    f"No slot of connection {connection.name} came free: is it paused, or Mailchimp down?"
+                )
+            time.sleep(_POLL.total_seconds())
+
+    def _key(self, connection: str) -> str:
+        known = self._keys.get(connection)
+        if known and time.monotonic() - known[0] < _DEFINITION_LIVES:
+            return known[1]
+        reference = self._catalog.connection(connection).api_key
+        key = resolve(reference, connection, self._keyring, self._environ)
+        self._keys[connection] = (time.monotonic(), key)
+        return key

@@ -1,0 +1,141 @@
+"""The composition root: the only place where everything meets. `dramatiq worker.main:boot` starts it."""
+
+from datetime import datetime, timedelta
+from threading import Event
+from typing import Any, Final
+
+import dramatiq
+from dramatiq.broker import Broker
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.middleware import Middleware
+
+from worker import actors, logs
+from worker.broker import Doorbell, WorkerTuning, make_broker
+from worker.jobs.accounts import Accounts
+from worker.jobs.finish import FinishJob
+from worker.jobs.holding import Holding
+from worker.jobs.plan import PlanJob
+from worker.jobs.upload import UploadJob
+from worker.keeper import Keeper
+from worker.mailchimp.clients import ClientPool
+from worker.settings import Settings, environ
+from worker.state.catalog import Catalog
+from worker.state.client import connect
+from worker.state.fitness import check_server
+from worker.state.presence import Presence
+from worker.state.runs import Runs
+from worker.state.scripts import Policy, Transitions
+from worker.state.slots import Slots
+from worker.store import reports
+from worker.store.objects import open_store
+from worker.sweeper import Sweeper
+
+_STUCK_MARGIN: Final = timedelta(seconds=60)
+
+
+def boot() -> None:
+    """Builds a worker process from the environment."""
+    settings = Settings.from_environment()
+    logs.configure(settings.log_format)
+    dramatiq.set_broker(build(settings))
+
+
+def build(settings: Settings) -> RedisBroker:
+    """A broker with our actors declared on it, all they need, and the threads that keep watch."""
+    redis_url = settings.redis_url.get_secret_value()
+    client = connect(redis_url)
+    check_server(client)
+    transitions = Transitions(client, Policy(lease=settings.lease, keep=settings.keep))
+    slots, runs = Slots(client, transitions), Runs(client, transitions)
+    catalog, presence, holding, stopping = Catalog(client), Presence(client), Holding(), Event()
+    objects, keyring = open_store(settings.store_url), settings.keyring()
+
+    life = Lifecycle(stopping)
+    broker = make_broker(redis_url, [WorkerTuning(), logs.LogContext(), life])
+    doorbell = Doorbell(broker)
+    accounts = Accounts(
+        catalog=catalog,
+        keyring=keyring,
+        environ=environ(),
+        clients=ClientPool(deadline=settings.call_deadline, override=settings.mailchimp_url),
+        slots=slots,
+        holding=holding,
+        ring=doorbell.ring,
+    )
+    finish = FinishJob(runs=runs, holding=holding, objects=objects, sealer=keyring, ring=doorbell.ring)
+    actors.declare(
+        broker,
+        plan=PlanJob(
+            runs=runs,
+            catalog=catalog,
+            accounts=accounts,
+            holding=holding,
+            objects=objects,
+            sealer=keyring,
+            ring=doorbell.ring,
+        ),
+        upload=UploadJob(
+            slots=slots, runs=runs, accounts=accounts, holding=holding, objects=objects, sealer=keyring
+        ),
+        finish=finish,
+        doorbell=doorbell,
+        run_on=settings.run_on,
+        stopping=stopping,
+    )
+
+    def expire_reports(now: datetime) -> None:
+        reports.expire(objects, now, settings.keep)
+
+    life.watch(
+        Keeper(
+            slots=slots,
+            runs=runs,
+            presence=presence,
+            holding=holding,
+            doorbell=doorbell,
+            lease=settings.lease,
+            stuck_after=settings.call_deadline + _STUCK_MARGIN,
+        ),
+        Sweeper(
+            slots=slots,
+            runs=runs,
+            presence=presence,
+            ring=doorbell.ring,
+            tidy=finish.tidy,
+            expire_reports=expire_reports,
+            run_deadline=settings.run_deadline,
+        ),
+        presence,
+    )
+    return broker
+
+
+class Lifecycle(Middleware):
+    """Starts the watching threads with the process, and lets go of what is not begun when it ends."""
+
+    def __init__(self, stopping: Event) -> None:
+        self._stopping = stopping
+        self._keeper: Keeper | None = None
+        self._sweeper: Sweeper | None = None
+        self._presence: Presence | None = None
+
+    def watch(self, keeper: Keeper, sweeper: Sweeper, presence: Presence) -> None:
+        """Names the threads to start."""
+        self._keeper, self._sweeper, self._presence = keeper, sweeper, presence
+
+    def after_process_boot(self, broker: Broker) -> None:  # noqa: ARG002 - Dramatiq's signature
+        """A worker process has everything it needs: keep watch."""
+        if self._keeper and self._sweeper:
+            self._keeper.start()
+            self._sweeper.start()
+
+    def before_worker_shutdown(self, broker: Broker, worker: Any) -> None:  # noqa: ARG002
+        """No thread takes another chunk; calls in flight go on, and the keeper renews them."""
+        self._stopping.set()
+
+    def after_worker_shutdown(self, broker: Broker, worker: Any) -> None:  # noqa: ARG002
+        """All calls have ended."""
+        if self._keeper and self._sweeper and self._presence:
+            self._sweeper.stop()
+            self._keeper.stop()
+            self._presence.gone()
