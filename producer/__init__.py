@@ -1,0 +1,1 @@
+"""Producers: everything that starts or steers a run."""

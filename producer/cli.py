@@ -1,0 +1,91 @@
+"""The segment-export command: finds what is asked for, and says in a sentence why it can't be done."""
+
+import errno
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+from producer.application import Producer
+
+# said here and not by the commands, so that help loads none of them
+_COMMANDS: Final = {
+    "apply": ("producer.commands.apply", "Declare connections, segments and exports."),
+    "get": ("producer.commands.get", "List connections, segments, exports or runs."),
+    "check": ("producer.checking", "Try a connection and the exports over it."),
+    "run": ("producer.commands.start", "Run an export now, or all of them."),
+    "refresh": ("producer.commands.start", "Say that a refresh has finished."),
+    "status": ("producer.commands.follow", "Show how a run stands."),
+    "watch": ("producer.commands.follow", "Follow a run until it ends."),
+    "cancel": ("producer.commands.follow", "Stop a run."),
+    "rejected": ("producer.commands.rejected", "Write who was left out of a run, and why."),
+    "pause": ("producer.commands.connections", "Let no call begin on a connection."),
+    "resume": ("producer.commands.connections", "Let calls begin again."),
+    "doctor": ("producer.commands.doctor", "Check this installation, and say what to mend."),
+}
+_INTERRUPTED: Final = 130
+
+
+class Commands(click.Group):
+    """Loads a command when it is asked for, and turns what it raises into a sentence and an exit status."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """In the order in which they are first needed."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command, or None for another word."""
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(_COMMANDS[cmd_name][0]), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """A line for each command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in _COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(_INTERRUPTED) from None
+        except Exception as error:
+            if ctx.params["debug"] or _reader_is_gone(error):
+                raise
+            click.echo(_sentence(error, ctx), err=True)
+            raise click.exceptions.Exit(1) from None
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(
+    package_name="segment-export", prog_name="segment-export", message="%(prog)s %(version)s"
+)
+@click.option("--debug", is_flag=True, help="Show where an error comes from.")
+@click.pass_context
+def cli(ctx: click.Context, *, debug: bool) -> None:  # noqa: ARG001 - read where errors are
+    """Export customer segments to Mailchimp audiences."""
+    ctx.ensure_object(Producer)
+
+
+def main() -> None:
+    """The console script."""
+    cli(prog_name="segment-export")
+
+
+def _reader_is_gone(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.EPIPE
+
+
+def _sentence(error: Exception, ctx: click.Context) -> str:
+    from producer.faults import explain  # noqa: PLC0415 (only for whoever meets one)
+    from worker.errors import TellOperator  # noqa: PLC0415
+
+    try:
+        where = ctx.ensure_object(Producer).settings.redis_shown
+    except TellOperator:
+        where = "REDIS_URL"
+    return explain(error, where)

@@ -1,0 +1,55 @@
+"""status, watch and cancel: one run, as it is, as it goes on, and its end."""
+
+import click
+
+from producer.application import Producer
+from producer.commands.common import finish, json_option, print_json, wait_for
+from producer.summary import summary
+from worker.errors import UsageError
+
+
+@click.command()
+@click.argument("run")
+@json_option
+@click.pass_obj
+def status(producer: Producer, run: str, *, as_json: bool) -> None:
+    """Show how RUN stands."""
+    document = producer.runs.document(run)
+    if as_json:
+        print_json(document)
+    else:
+        click.echo(summary([document]))
+
+
+@click.command()
+@click.argument("run")
+@click.pass_obj
+def watch(producer: Producer, run: str) -> None:
+    """Follow RUN until it ends; exit as `run --wait` does."""
+    producer.runs.document(run)
+    ended = wait_for(producer, [run])
+    finish(ended, ended[0], as_json=False)
+
+
+@click.command()
+@click.argument("run")
+@json_option
+@click.pass_obj
+def cancel(producer: Producer, run: str, *, as_json: bool) -> None:
+    """Stop RUN: no call begins after this, calls in flight end and are counted."""
+    before = producer.runs.document(run)
+    stopped, bells = producer.runs.stop(run, status="canceled", sentence="Canceled by an operator.")
+    producer.ring(bells)
+    document = producer.runs.document(run)
+    if not stopped and (before.ended or document.ended):
+        raise UsageError(f"Run {run} has ended already ({document.status}): there is nothing to cancel.")
+    if as_json:
+        print_json(document)
+    click.echo(_told(run, ended=document.ended, stopped=stopped), err=as_json)
+
+
+def _told(run: str, *, ended: bool, stopped: bool) -> str:
+    if ended:
+        return f"Run {run} is canceled."
+    begun = "stops" if stopped else "is stopping already"
+    return f"Run {run} {begun}: nothing more is sent, and it ends when the calls in flight have."

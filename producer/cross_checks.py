@@ -1,0 +1,69 @@
+"""What no definition can be asked alone: does what it names exist, and are its tags fit for Mailchimp?"""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import TypeAlias
+
+from producer.problems import Fault, quoted, shown_name
+from producer.yaml_tree import Node, plain
+from worker.exports.definitions import TAG_LENGTH, Export, Segment, tag
+from worker.state.catalog import Definitions, close_matches
+
+Sections: TypeAlias = Mapping[str, Mapping[str, Node]]
+
+
+def dangling(sections: Sections, known: Definitions) -> Iterator[Fault]:
+    """Connections and segments that an export of the file names and that are nowhere declared."""
+    connections = {*sections["connections"], *known.connections}
+    segments = {*sections["segments"], *known.segments}
+    for name, node in sections["exports"].items():
+        entry = node.value if isinstance(node.value, dict) else {}
+        yield from _unknown(name, "connection", entry.get("connection"), connections)
+        listed = entry["segments"].value if "segments" in entry else None
+        for item in listed if isinstance(listed, list) else []:
+            yield from _unknown(name, "segment", item, segments)
+
+
+def _unknown(export: str, kind: str, node: Node | None, names: Collection[str]) -> Iterator[Fault]:
+    name = plain(node) if node else None
+    if node and isinstance(name, str | int) and not isinstance(name, bool) and str(name) not in names:
+        remedy = close_matches(str(name), names) or "; declare it or name another."
+        where = "which is neither in this file nor in the catalog"
+        yield node.line, f"Export {shown_name(export)} names {kind} {quoted(str(name))}, {where}{remedy}"
+
+
+def unfit_tags(definitions: Definitions, known: Definitions, sections: Sections) -> Iterator[Fault]:
+    """Tags that are too long, or that two segments of an export would share, if the file has a part in it.
+
+    Whether Mailchimp tells tags apart by case alone is not documented, so we don't try it.
+    """
+    segments = {**known.segments, **definitions.segments}
+    for export in {**known.exports, **definitions.exports}.values():
+        seen: dict[str, Segment] = {}
+        for segment in (segments[name] for name in export.segments if name in segments):
+            twin = seen.setdefault(tag(export, segment).casefold(), segment)
+            line = _line(sections, export, segment, twin)
+            if line and len(tag(export, segment)) > TAG_LENGTH:
+                yield line, _long_tag(export, segment)
+            if line and twin is not segment:
+                yield line, _shared_tag(export, segment, twin)
+
+
+def _line(sections: Sections, export: Export, *segments: Segment) -> int:
+    """Where the file declares one of them; 0 if it declares none."""
+    homes = [sections["exports"].get(export.name)]
+    homes += [sections["segments"].get(segment.name) for segment in segments]
+    return next((home.line for home in homes if home), 0)
+
+
+def _long_tag(export: Export, segment: Segment) -> str:
+    return (
+        f"The tag of segment {segment.name} in export {export.name}, tag_prefix and display_name together, "
+        f"has {len(tag(export, segment))} characters, and Mailchimp takes 1 to {TAG_LENGTH}; shorten one."
+    )
+
+
+def _shared_tag(export: Export, segment: Segment, twin: Segment) -> str:
+    return (
+        f"Segments {twin.name} and {segment.name} of export {export.name} would share one tag in Mailchimp; "
+        "give them display_names that differ in more than case."
+    )
