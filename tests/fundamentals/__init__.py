@@ -1,0 +1,1 @@
+"""The product's promises, as tests against the whole system."""
