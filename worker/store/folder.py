@@ -209,10 +209,16 @@ def _clear_if_abandoned(entry: os.DirEntry[str]) -> None:
 
 
 def _remove(doomed: Path) -> None:
-    # another process may be clearing up the same leftovers: go on until nothing is left
+    # another process may be clearing up the same leftovers, or a writer that was about to name its file may
+    # still do so here: go on until nothing is left
     while os.path.lexists(doomed):
-        with suppress(FileNotFoundError):
+        try:
             if doomed.is_dir() and not doomed.is_symlink():
                 shutil.rmtree(doomed)
             else:
                 doomed.unlink()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
