@@ -91,7 +91,7 @@ class _Calls:
             raise
         finally:
             bells = self._producer.slots.give_back(
-                self._connection.name, token=token, run_id="", may_be_open=may_be_open
+                self._connection.name, token=token, run_id="", calls=0, may_be_open=may_be_open
             )
             self._producer.ring(bells)
         return answer

@@ -290,3 +290,134 @@ def test_python_and_lua_name_the_same_keys(ledger: Ledger) -> None:
         keys.CONNECTIONS,
     }
     assert named <= found
+
+
+def test_a_held_run_waits_for_a_person(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    claim = ledger.runs.claim_plan("r1", tries=3)
+    assert claim is not None
+    assert ledger.surveyed(claim)
+    assert ledger.runs.hold(claim, "It would take out everybody.")
+    assert ledger.runs.offer(claim, [("1-0", 10, "0:0:1")])[0] is False
+    ledger.pass_time(timedelta(minutes=1))
+    assert ledger.tend("r1") == []
+    assert ledger.runs.document("r1").status == "held"
+    assert ledger.runs.approve("r1") == (True, [Bell("plan", "r1")])
+    again = ledger.runs.claim_plan("r1", tries=3)
+    facts = ledger.runs.facts("r1")
+    assert again is not None
+    assert facts is not None
+    assert facts.approved
+    assert ledger.runs.document("r1").error is None
+
+
+def test_a_newer_run_takes_the_place_of_a_held_one(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    claim = ledger.runs.claim_plan("r1", tries=3)
+    assert claim is not None
+    ledger.runs.hold(claim, "It would take out everybody.")
+    assert ledger.runs.create("r2", export="e", trigger=MANUAL) == ("r2", [Bell("plan", "r2")])
+    assert ledger.runs.document("r1").status == "skipped"
+
+
+def test_a_held_run_can_be_canceled(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    claim = ledger.runs.claim_plan("r1", tries=3)
+    assert claim is not None
+    ledger.runs.hold(claim, "It would take out everybody.")
+    ledger.runs.stop("r1", status="canceled", sentence="Canceled.")
+    assert ledger.runs.document("r1").status == "canceled"
+
+
+def canary(ledger: Ledger) -> tuple[PlanClaim, Lease]:
+    """A run whose canary is granted while two uploads and a removal wait behind it."""
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    claim = ledger.runs.claim_plan("r1", tries=3)
+    assert claim is not None
+    assert ledger.surveyed(claim, read=30)
+    (bell,) = ledger.runs.offer(claim, [("1-0", 10, "0:0:1")], phase=0)[1]
+    assert ledger.runs.offer(claim, [("1-1", 10, "0:1:1"), ("1-2", 10, "0:2:1")]) == (True, [])
+    assert ledger.runs.offer(claim, [("1-3", 0, "0:3:1")], phase=2) == (True, [])
+    lease = Lease("c", "r1", bell.chunk, bell.token)
+    assert ledger.slots.begin(lease) is not None
+    return claim, lease
+
+
+def settle(ledger: Ledger, lease: Lease) -> list[Bell]:
+    counted, bells = ledger.slots.settle(lease, took=timedelta(seconds=1), outcomes={"created": 10})
+    assert counted
+    return bells
+
+
+def test_uploads_wait_for_the_canary_and_removals_for_the_uploads(ledger: Ledger) -> None:
+    claim, lease = canary(ledger)
+    ledger.runs.pass_canary("r1")
+    uploads = settle(ledger, lease)
+    assert [bell.chunk for bell in uploads] == ["1-1", "1-2"]
+    for bell in uploads:
+        assert ledger.slots.begin(Lease("c", "r1", bell.chunk, bell.token)) is not None
+    assert settle(ledger, Lease("c", "r1", uploads[0].chunk, uploads[0].token)) == []
+    assert settle(ledger, Lease("c", "r1", uploads[1].chunk, uploads[1].token)) == []
+    (removal,) = ledger.runs.seal(claim, [])[1]
+    assert removal.chunk == "1-3"
+    assert ledger.slots.begin(Lease("c", "r1", removal.chunk, removal.token)) is not None
+    finish = Lease("c", "r1", removal.chunk, removal.token)
+    assert ledger.slots.settle(finish, took=timedelta(), outcomes={"removed": 4})[1] == [Bell("finish", "r1")]
+    assert ledger.runs.document("r1").removed == 4
+
+
+def test_nothing_goes_out_behind_a_canary_that_was_not_looked_at(ledger: Ledger) -> None:
+    claim, lease = canary(ledger)
+    assert settle(ledger, lease) == []
+    assert ledger.runs.seal(claim, []) == (True, [])
+    assert [bell.chunk for bell in ledger.runs.pass_canary("r1")] == ["1-1", "1-2"]
+
+
+def test_a_canary_that_shows_harm_stops_everything_behind_it(ledger: Ledger) -> None:
+    claim, lease = canary(ledger)
+    ledger.runs.stop("r1", status="failed", sentence="The canary showed harm.")
+    ledger.runs.seal(claim, [])
+    assert settle(ledger, lease) == [Bell("finish", "r1")]
+    finish = ledger.runs.claim_finish("r1")
+    assert finish is not None
+    assert ledger.runs.finish(finish, [])[0] == "failed"
+    profiles = ledger.runs.document("r1").profiles
+    assert (profiles["created"], profiles["failed"]) == (10, 20)
+
+
+def test_a_canary_can_make_the_plan_void(ledger: Ledger) -> None:
+    claim, lease = canary(ledger)
+    assert ledger.runs.replan("r1", claim.epoch) == [Bell("plan", "r1")]
+    assert ledger.runs.replan("r1", claim.epoch) == []
+    assert ledger.runs.offer(claim, [("1-9", 10, "0:0:1")])[0] is False
+    settle(ledger, lease)
+    again = ledger.runs.claim_plan("r1", tries=3)
+    assert again is not None
+    assert again.epoch == 2
+    assert ledger.runs.document("r1").profiles["created"] == 0
+
+
+def test_somebody_subscribed_again_makes_a_run_fail(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    claim, (bell,) = ledger.planned("r1")
+    ledger.runs.seal(claim, [])
+    lease = Lease("c", "r1", bell.chunk, bell.token)
+    assert ledger.slots.begin(lease) is not None
+    ledger.slots.settle(lease, took=timedelta(), outcomes={"updated": 10, "resubscribed": 1})
+    finish = ledger.runs.claim_finish("r1")
+    assert finish is not None
+    assert ledger.runs.finish(finish, [])[0] == "failed"
+    assert ledger.runs.document("r1").resubscribed == 1
+
+
+def test_a_finished_run_names_the_snapshot_that_counts(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    claim = ledger.runs.claim_plan("r1", tries=3)
+    assert claim is not None
+    ledger.surveyed(claim, read=0)
+    ledger.runs.seal(claim, [])
+    assert ledger.runs.snapshot("e") == ""
+    finish = ledger.runs.claim_finish("r1")
+    assert finish is not None
+    ledger.runs.finish(finish, [], snapshot="r1-1")
+    assert ledger.runs.snapshot("e") == "r1-1"

@@ -202,7 +202,7 @@ class SlotMachine(RuleBasedStateMachine):
     def give_back(self, data: st.DataObject) -> None:
         token = data.draw(st.sampled_from(sorted(self.world.borrowed)))
         del self.world.borrowed[token]
-        self.hear(self.slots.give_back(CONNECTION, token=token, run_id="", may_be_open=False))
+        self.hear(self.slots.give_back(CONNECTION, token=token, run_id="", calls=1, may_be_open=False))
 
     @rule(data=st.data())
     def stop_run(self, data: st.DataObject) -> None:

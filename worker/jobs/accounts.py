@@ -21,8 +21,15 @@ T = TypeVar("T")
 
 _WISH: Final = timedelta(seconds=2)
 _POLL: Final = timedelta(milliseconds=50)
-_PATIENCE: Final = timedelta(minutes=2)
+_PATIENCE: Final = timedelta(seconds=5)
 _DEFINITION_LIVES: Final = 1.0  # seconds: so a removed or changed connection is noticed within a second
+
+
+class NoSlot(RetryLater):
+    """The connection is paused, or all of its slots stay in use: no call was made.
+
+    It is not waited for any longer here, for whoever waits keeps a thread from the work of other connections.
+    """
 
 
 class Accounts:
@@ -60,33 +67,44 @@ class Accounts:
         """Makes one call that belongs to no chunk, within the connection's limit.
 
         Raises:
-            RetryLater: no slot came free, or the call met a transient fault.
-            StopRun: the call was refused for good.
+            NoSlot: no slot came free within seconds.
+            RetryLater: the call met a transient fault.
+            StopRun: the call was refused for good, or can't be made.
         """
+        client = self.client(connection.name)
         token = secrets.token_hex(8)
-        lease = Lease(connection.name, "", "", token)
-        may_be_open = False
+        before, may_be_open = client.calls, False
         try:
             self._await_slot(connection, token)
-            with self._holding.keep(lease):
-                return make(self.client(connection.name))
+            with self._holding.keep(Lease(connection.name, "", "", token)):
+                return make(client)
         except RetryLater as error:
             may_be_open = error.may_be_open
             raise
         finally:
             self._ring(
-                self._slots.give_back(connection.name, token=token, run_id=run_id, may_be_open=may_be_open)
+                self._slots.give_back(
+                    connection.name,
+                    token=token,
+                    run_id=run_id,
+                    calls=client.calls - before,
+                    may_be_open=may_be_open,
+                )
             )
+
+    def close_thread(self) -> None:
+        """Closes this thread's clients; for threads that end."""
+        self._clients.close_all()
 
     def _await_slot(self, connection: Connection, token: str) -> None:
         deadline = time.monotonic() + _PATIENCE.total_seconds()
         while not self._slots.borrow(
             connection.name, max_connections=connection.max_connections, token=token, patience=_WISH
         ):
+            if self._slots.state(connection.name).paused:
+                raise NoSlot(f"Connection {connection.name} is paused: resume it to let its runs go on.")
             if time.monotonic() > deadline:
-                raise RetryLater(
-                    f"No slot of connection {connection.name} came free: is it paused, or Mailchimp down?"
-                )
+                raise NoSlot(f"No slot of connection {connection.name} came free: its calls take long.")
             time.sleep(_POLL.total_seconds())
 
     def _key(self, connection: str) -> str:

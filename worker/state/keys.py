@@ -20,6 +20,8 @@
 | `se:tidy` | set | ended runs whose staged data is still there | emptied by workers |
 | `se:export:E` | hash | `active` run, `next` run | while there are any |
 | `se:export:E:refresh:ID` | hash | segment → the run that its refresh created | mortal |
+| `se:export:E:snapshot` | string | version of the snapshot that counts | until the export is removed |
+| `se:audience:C:ID` | string | how the audience takes batch calls, JSON | 30 days |
 | `se:turn:CHORE` | string | which process has the turn at a shared chore | as long as the turn |
 | `se:workers` | zset | worker process → last seen, ms | trimmed |
 
@@ -77,3 +79,13 @@ def report(run_id: str) -> str:
 def export(name: str) -> str:
     """The active run of an export and the one that follows it."""
     return f"{NAMESPACE}:export:{name}"
+
+
+def snapshot(export_name: str) -> str:
+    """The version of the snapshot that counts."""
+    return f"{export(export_name)}:snapshot"
+
+
+def audience(connection_name: str, audience_id: str) -> str:
+    """What was learned of an audience."""
+    return f"{NAMESPACE}:audience:{connection_name}:{audience_id}"

@@ -49,6 +49,9 @@ class RunFacts:
     epoch: int
     segments: tuple[str, ...]
     full: bool
+    approved: bool
+    skip_required: bool
+    status_for_all: bool
     trigger: Trigger
 
 
@@ -110,6 +113,14 @@ class Runs:
         )
         return bool(status == 1)
 
+    def count_resubscribed(self, run_id: str, people: int) -> None:
+        """Counts people who are subscribed although they had said no."""
+        self._client.hset(keys.run(run_id), "resubscribed", people)
+
+    def count_removed(self, claim: PlanClaim, people: int) -> None:
+        """Counts people who left and have no tag to be taken off."""
+        self._client.hset(keys.run(claim.run_id), "removed", people)
+
     def offer(
         self, claim: PlanClaim, chunks: Sequence[tuple[str, int, str]], *, phase: int = 1
     ) -> tuple[bool, list[Bell]]:
@@ -144,9 +155,32 @@ class Runs:
         token = self._transitions.call("claim_finish", run_id)
         return FinishClaim(run_id, token) if token else None
 
-    def finish(self, claim: FinishClaim, report_parts: Sequence[str]) -> tuple[str, list[Bell]]:
-        """Ends a run; returns its final status, or '' if this claim is void."""
-        return self._transitions.ring("finish_run", claim.run_id, claim.token, *report_parts)
+    def finish(
+        self, claim: FinishClaim, report_parts: Sequence[str], *, snapshot: str = ""
+    ) -> tuple[str, list[Bell]]:
+        """Ends a run, and makes its snapshot the one that counts; returns its final status, '' if void."""
+        return self._transitions.ring("finish_run", claim.run_id, claim.token, snapshot, *report_parts)
+
+    def snapshot(self, export: str) -> str:
+        """The version of the export's snapshot, '' if it has none."""
+        return str(self._client.get(keys.snapshot(export)) or "")
+
+    def hold(self, claim: PlanClaim, sentence: str) -> bool:
+        """Stops a plan before anything is sent, until a person decides; False if it is void."""
+        return bool(self._transitions.call("hold_plan", claim.run_id, claim.token, sentence) == 1)
+
+    def approve(self, run_id: str) -> tuple[bool, list[Bell]]:
+        """Lets a held run go on without its guard; False if it is not held."""
+        status, bells = self._transitions.ring("approve_run", run_id)
+        return status == 1, bells
+
+    def pass_canary(self, run_id: str) -> list[Bell]:
+        """Says that the canary's effect is as it should be."""
+        return self._transitions.ring("pass_canary", run_id)[1]
+
+    def replan(self, run_id: str, epoch: int) -> list[Bell]:
+        """Makes a plan void, because its audience wants to be written to in another way."""
+        return self._transitions.ring("replan", run_id, epoch)[1]
 
     def renew(self, claims: Sequence[PlanClaim | FinishClaim]) -> None:
         """Says that these claims are still worked on."""
@@ -240,6 +274,9 @@ def _facts(fields: Mapping[str, str]) -> RunFacts:
         epoch=int(fields["epoch"]),
         segments=tuple(json.loads(fields.get("segments", "[]"))),
         full=fields["full"] == "1",
+        approved=fields.get("approved") == "1",
+        skip_required=fields.get("skip_required") == "1",
+        status_for_all=fields.get("status_for_all") == "1",
         trigger=msgspec.json.decode(fields["trigger"], type=Trigger),
     )
 

@@ -127,9 +127,11 @@ class Slots:
         taken = self._transitions.call("borrow", connection, max_connections, token, milliseconds(patience))
         return bool(taken == 1)
 
-    def give_back(self, connection: str, *, token: str, run_id: str, may_be_open: bool) -> list[Bell]:
-        """Ends a call on a borrowed slot; it counts among the run's calls."""
-        return self._transitions.ring("give_back", connection, token, run_id, int(may_be_open))[1]
+    def give_back(
+        self, connection: str, *, token: str, run_id: str, calls: int, may_be_open: bool
+    ) -> list[Bell]:
+        """Ends the use of a borrowed slot; the calls made on it, one by one, count among the run's."""
+        return self._transitions.ring("give_back", connection, token, run_id, calls, int(may_be_open))[1]
 
     def working(self) -> list[str]:
         """The connections that have pending chunks or open calls."""

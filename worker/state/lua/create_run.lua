@@ -3,7 +3,8 @@
 -- ARGV  4 run, 5 export, 6 trigger (JSON), 7 full (0|1), 8 refresh id or '', 9… segments that were refreshed
 -- Returns reply(run): the new run, or the earlier one that this refresh created.
 -- Twice: a repeated refresh finds its segments taken and changes nothing; a repeated run id likewise.
--- A run that finds another active waits behind it; one that waited already is superseded by the newer one.
+-- A run that finds another active waits behind it; one that waited already, or is held, is superseded by the
+-- newer one.
 
 local run, export, refresh = ARGV[4], ARGV[5], ARGV[8]
 if redis.call('EXISTS', run_key(run)) == 1 then return reply(run) end
@@ -25,6 +26,11 @@ redis.call('ZREMRANGEBYSCORE', NS .. ':runs', '-inf', now - policy.keep)
 redis.call('SADD', NS .. ':active', run)
 
 local line = NS .. ':export:' .. export
+local active = redis.call('HGET', line, 'active')
+if active and run_get(active, 'status') == 'held' then
+  run_set(active, 'error', 'Superseded by run ' .. run .. ' while it was held.')
+  end_run(active, 'skipped')
+end
 if redis.call('HSETNX', line, 'active', run) == 1 then
   ring('plan', run)
 else

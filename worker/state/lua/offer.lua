@@ -8,6 +8,7 @@ local run = ARGV[4]
 if run_get(run, 'plan_token') ~= ARGV[5] or run_get(run, 'sealed') == '1' then return reply(0) end
 local conn = run_get(run, 'connection')
 if run_get(run, 'status') == 'planning' then run_set(run, 'status', 'uploading') end
+if ARGV[6] == '0' then run_set(run, 'phase', 0) end
 for i = 7, #ARGV, 3 do
   if not load_chunk(run, ARGV[i]) then
     run_add(run, 'chunks_total', 1)

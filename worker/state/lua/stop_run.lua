@@ -8,7 +8,7 @@ local run, status = ARGV[4], run_get(ARGV[4], 'status')
 if status == '' or redis.call('SISMEMBER', NS .. ':active', run) == 0 then return reply(0) end
 if run_get(run, 'stop') ~= '' then return reply(0) end
 run_set(run, 'stop', ARGV[5], 'error', ARGV[6])
-if status == 'queued' then
+if status == 'queued' or status == 'held' then
   end_run(run, ARGV[5])
   return reply(1)
 end

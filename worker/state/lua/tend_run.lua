@@ -21,7 +21,7 @@ complete(run)
 local function unheld(kind) return (tonumber(run_get(run, kind .. '_until')) or 0) <= now end
 local waits_for
 if run_get(run, 'status') == 'finishing' then waits_for = unheld('finish') and 'finish'
-elseif run_get(run, 'sealed') ~= '1' and unheld('plan') then
+elseif run_get(run, 'status') ~= 'held' and run_get(run, 'sealed') ~= '1' and unheld('plan') then
   if redis.call('HGET', NS .. ':export:' .. run_get(run, 'export'), 'active') == run then waits_for = 'plan' end
 end
 if waits_for and now > (tonumber(run_get(run, 'rung_at')) or 0) + tonumber(ARGV[6]) then
