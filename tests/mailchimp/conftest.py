@@ -1,4 +1,4 @@
-"""A far side of real sockets, which behaves as badly as a test wants."""
+"""Far sides of real sockets: one that behaves as badly as a test wants, and one that behaves."""
 
 import socket
 import threading
@@ -8,6 +8,8 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from tests.mailchimp.far_side import Behaviour, Serve
+from tests.mailchimp_standin import API_KEY, AudienceHandle, Standin
+from worker.mailchimp.client import MailchimpClient
 
 
 def _accept(listener: socket.socket, behaviour: Behaviour, over: threading.Event) -> None:
@@ -44,3 +46,21 @@ def serve() -> Iterator[Serve]:
             return f"127.0.0.1:{listener.getsockname()[1]}"
 
         yield start
+
+
+@pytest.fixture
+def standin() -> Iterator[Standin]:
+    """A far side that behaves as Mailchimp does."""
+    with Standin() as started:
+        yield started
+
+
+@pytest.fixture
+def audience(standin: Standin) -> AudienceHandle:
+    return standin.audience()
+
+
+@pytest.fixture
+def client(standin: Standin) -> Iterator[MailchimpClient]:
+    with MailchimpClient(base_url=f"{standin.url}/3.0", api_key=API_KEY) as calling:
+        yield calling

@@ -16,6 +16,8 @@ from worker.mailchimp.problems import masked
 CHUNK = Call(audience="a1b2c3d4e5", chunk=True)
 AUDIENCE = Call(audience="a1b2c3d4e5")
 ACCOUNT = Call()
+TAG = Call(audience="a1b2c3d4e5", about="tag")
+TAGGED = Call(audience="a1b2c3d4e5", chunk=True, about="tag")
 
 
 def problem(title: str, detail: str = "", errors: object = None) -> bytes:
@@ -148,7 +150,7 @@ def test_a_success_of_another_kind_is_an_answer_that_means_nothing(status: int) 
 @given(
     status=st.integers(100, 999),
     body=st.binary(max_size=20),
-    call=st.sampled_from([CHUNK, AUDIENCE, ACCOUNT]),
+    call=st.sampled_from([CHUNK, AUDIENCE, ACCOUNT, TAG, TAGGED]),
 )
 def test_every_status_has_a_fate_and_one_sentence(status: int, body: bytes, call: Call) -> None:
     error = fail(status, body, call)

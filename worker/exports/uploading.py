@@ -1,14 +1,19 @@
 """One chunk: what its body is, and what became of each of its members by the answer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from worker.errors import Unavailable
+from worker.exports.membership import identity
 
 # msgspec tells odd text and deep nesting by Python's own errors
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+# who is not written to, whoever put them there
+OUT: Final = frozenset({"unsubscribed", "cleaned", "archived"})
+# no code of a batch call says it; the wordings differ before and after this (users' reports)
+_COMPLIANCE: Final = "compliance state"
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -74,13 +79,16 @@ class Sorted(msgspec.Struct, frozen=True):
     """What became of the members sent; numbers and indices add up to exactly those.
 
     Indices are 0-based positions in the chunk. `missing` are members of which the answer says
-    nothing: their fate is unknown, and they have to be asked for again.
+    nothing: their fate is unknown, and they have to be asked for again. `suppressed` are those who
+    said no, bounced or were archived: Mailchimp refused them for it, or took what was sent (None)
+    and left them out all the same.
     """
 
     created: int = 0
     updated: int = 0
     refused: Sequence[tuple[int, Refusal]] = ()
     missing: Sequence[int] = ()
+    suppressed: Sequence[tuple[int, Refusal | None]] = ()
 
 
 class _Body(msgspec.Struct):
@@ -107,19 +115,80 @@ def sort_answers(count: int, sent: Callable[[], Sequence[str]], answer: Answer) 
     return match(sent(), answer)
 
 
-def match(sent: Sequence[str], answer: Answer) -> Sorted:
-    """Find each sent address in the answer; a refusal outweighs any other mention of it."""
-    refusals = {_key(refusal.email): refusal for refusal in reversed(answer.refusals)}
-    created = {_key(member.email) for member in answer.created_members()}
-    updated = {_key(member.email) for member in answer.updated_members()} - created
-    taken = (created | updated) - refusals.keys()
-    keys = [_key(address) for address in sent]
+def sort_with_statuses(
+    count: int, sent: Callable[[], Sequence[str]], answer: Answer, after: Mapping[str, str]
+) -> Sorted:
+    """Sort the outcomes as `sort_answers` does, and tell who is suppressed; `after` is `statuses(answer)`.
+
+    Raises:
+        Unavailable: when the answer has to be matched and can't be read.
+    """
+    out = still_out(after)
+    if not out and len(after) == count and answer.accounts_for(count):
+        return Sorted(created=len(answer.created), updated=len(answer.updated))
+    return match(sent(), answer, out)
+
+
+def match(sent: Sequence[str], answer: Answer, out: set[str] | None = None) -> Sorted:
+    """Find each sent address in the answer; a refusal outweighs any other mention of it.
+
+    With `out`, the identities that the answer shows to be out, these are suppressed, and so is who is
+    refused for compliance.
+    """
+    refusals = {identity(refusal.email): refusal for refusal in reversed(answer.refusals)}
+    held = {} if out is None else _held(out, refusals)
+    created = {identity(member.email) for member in answer.created_members()}
+    updated = {identity(member.email) for member in answer.updated_members()} - created
+    settled = refusals.keys() | held.keys()
+    told = created | updated | settled
+    keys = [identity(address) for address in sent]
     return Sorted(
-        created=sum(key in taken and key in created for key in keys),
-        updated=sum(key in taken and key in updated for key in keys),
-        refused=[(index, refusals[key]) for index, key in enumerate(keys) if key in refusals],
-        missing=[index for index, key in enumerate(keys) if key not in taken and key not in refusals],
+        created=sum(key in created and key not in settled for key in keys),
+        updated=sum(key in updated and key not in settled for key in keys),
+        refused=[(at, refusals[key]) for at, key in enumerate(keys) if key in refusals and key not in held],
+        missing=[at for at, key in enumerate(keys) if key not in told],
+        suppressed=tuple((at, held[key]) for at, key in enumerate(keys) if key in held),
     )
+
+
+def _held(out: set[str], refusals: Mapping[str, Refusal]) -> dict[str, Refusal | None]:
+    compliance = {key: refusal for key, refusal in refusals.items() if is_compliance(refusal)}
+    return dict.fromkeys(out - refusals.keys()) | compliance
+
+
+def is_compliance(refusal: Refusal) -> bool:
+    """Tell whether Mailchimp refused a member because they said no, bounced or complained."""
+    return _COMPLIANCE in f"{refusal.code} {refusal.message}".lower()
+
+
+def statuses(answer: Answer) -> dict[str, str]:
+    """Tell the status that every member listed in an answer has now, by identity.
+
+    Raises:
+        Unavailable: when it can't be told of all of them, for then nobody knows what the call did.
+    """
+    listed = _decode([*answer.created, *answer.updated])
+    found = {identity(member.email): member.status for member in listed}
+    if "" in found or "" in found.values():
+        raise Unavailable("Mailchimp's answer lists members without their status: it is asked again.")
+    return found
+
+
+def still_out(after: Mapping[str, str]) -> set[str]:
+    """List who is out although the call was taken: they are suppressed, not updated."""
+    return {address for address, status in after.items() if status in OUT}
+
+
+def harmed(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """List those whose status is another than the one known before; addresses are identities.
+
+    Who has meanwhile left is not among them: people do so on their own, and we never ask for it.
+    """
+    return [
+        address
+        for address, status in after.items()
+        if status not in OUT and before.get(address, status) != status
+    ]
 
 
 def addresses_of(body: bytes) -> list[str]:
@@ -143,10 +212,6 @@ def halves(members: Sequence[int]) -> tuple[list[int], list[int]]:
     """Cut members in two, in order; only a single member leaves the second half empty."""
     middle = (len(members) + 1) // 2
     return list(members[:middle]), list(members[middle:])
-
-
-def _key(address: str) -> str:
-    return address.strip().lower()
 
 
 def _decode(members: Sequence[msgspec.Raw]) -> list[Member]:

@@ -1,14 +1,11 @@
 """Accounts, audiences and their merge fields: of Mailchimp's documents only what is used."""
 
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
 from worker.exports.attributes import MergeField
-from worker.exports.uploading import UNREADABLE
-from worker.mailchimp import errors
-
-T = TypeVar("T")
+from worker.mailchimp.reading import read
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -40,7 +37,7 @@ class Audience(msgspec.Struct, frozen=True):
         return self.stats.member_count
 
 
-class _Options(msgspec.Struct):
+class _Options(msgspec.Struct, omit_defaults=True):
     choices: list[str] | None = None
 
 
@@ -57,8 +54,17 @@ class _Page(msgspec.Struct):
     total_items: int | None = None
 
 
+class _NewField(msgspec.Struct, omit_defaults=True):
+    tag: str
+    name: str
+    type: str
+    required: bool = False
+    options: _Options | None = None
+
+
 _ACCOUNT: Final = msgspec.json.Decoder(Account)
 _AUDIENCE: Final = msgspec.json.Decoder(Audience)
+_FIELD: Final = msgspec.json.Decoder(_Field)
 _PAGE: Final = msgspec.json.Decoder(_Page)
 
 
@@ -68,19 +74,31 @@ def read_account(body: bytes) -> Account:
     Raises:
         Unavailable: when it is no such answer; the same for the others here.
     """
-    return _read(_ACCOUNT, body, "about the account")
+    return read(_ACCOUNT, body, "about the account")
 
 
 def read_audience(body: bytes) -> Audience:
     """Read the answer of `GET /lists/{list_id}`."""
-    return _read(_AUDIENCE, body, "about the audience")
+    return read(_AUDIENCE, body, "about the audience")
 
 
 def read_merge_fields(body: bytes) -> tuple[list[MergeField], int]:
     """Read a page of `GET /lists/{list_id}/merge-fields`, and how many there are on all pages."""
-    page = _read(_PAGE, body, "about merge fields")
+    page = read(_PAGE, body, "about merge fields")
     fields = [_merge_field(field) for field in page.merge_fields]
     return fields, len(fields) if page.total_items is None else page.total_items
+
+
+def read_merge_field(body: bytes) -> MergeField:
+    """Read the answer of `POST /lists/{list_id}/merge-fields`."""
+    return _merge_field(read(_FIELD, body, "about a merge field"))
+
+
+def new_merge_field(field: MergeField) -> bytes:
+    """Make the body of `POST /lists/{list_id}/merge-fields`; a field without a name is named by its tag."""
+    options = _Options(list(field.choices)) if field.choices else None
+    name = field.name or field.tag
+    return msgspec.json.encode(_NewField(field.tag, name, field.type, field.required, options))
 
 
 def _merge_field(field: _Field) -> MergeField:
@@ -88,10 +106,3 @@ def _merge_field(field: _Field) -> MergeField:
     return MergeField(
         tag=field.tag, name=field.name, type=field.type, required=field.required, choices=tuple(choices)
     )
-
-
-def _read(decoder: msgspec.json.Decoder[T], body: bytes, what: str) -> T:
-    try:
-        return decoder.decode(body)
-    except UNREADABLE:
-        raise errors.unreadable(f"{what} is not the JSON it should be") from None

@@ -32,19 +32,25 @@ _NEVER_SENT: Final = (
 )
 
 
+class SendAnotherWay(StopRun):
+    """The audience's batch call wants a `status` of each member: the way we send is not open to it."""
+
+
 class Call(msgspec.Struct, frozen=True):
     """What was asked, as far as it changes what a refusal means.
 
     `audience` is the audience's ID, empty for calls about the account; `chunk` says that the call
-    carries members, so that it may be made again with fewer of them.
+    carries members, so that it may be made again with fewer of them; `about` is what else of the
+    audience the call names or makes ("tag"), empty for the batch call and for the audience itself.
     """
 
     audience: str = ""
     chunk: bool = False
+    about: str = ""
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """An answer that is not a success."""
+    """An answer as it came; `body` is empty where it had none."""
 
     status: int
     body: bytes = b""
@@ -62,7 +68,7 @@ def failure(reply: Reply, call: Call) -> SegmentExportError:
         return _no_answer(reply.status)
     if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status in _PASSING:
         return _down(named, reply.status)
-    if call.chunk and reply.status in _ABOUT_THE_BODY:
+    if (call.chunk or call.about) and reply.status in _ABOUT_THE_BODY:
         return _refused(named, problem or Problem(str(reply.status), "", []), call)
     return StopRun(_stopped(named, reply.status, call))
 
@@ -125,13 +131,18 @@ def _down(named: str, status: int) -> Unavailable:
 
 
 def _refused(named: str, problem: Problem, call: Call) -> SegmentExportError:
-    if problem.is_about_status():
-        return StopRun(
+    if not call.about and problem.is_about_status():
+        return SendAnotherWay(
             f"Audience {call.audience} does not take status_if_new ({named}), and a plain status could "
             "subscribe people who said no: export to another audience until this one takes it."
         )
     fault = problem.blamed()
     where = f"{named}, field {fault.field}" if fault.field else named
+    if not call.chunk:
+        return StopRun(
+            f"Mailchimp refused a {call.about} for audience {call.audience} "
+            f"({where}: {fault.message or 'no reason given'}): correct it in the export."
+        )
     return ChunkRefused(
         f"Mailchimp refused a call for something in it ({where}: {fault.message or 'no reason given'}): "
         "correct that value in the source.",
@@ -150,6 +161,11 @@ def _stopped(named: str, status: int, call: Call) -> str:
         return (
             f"Mailchimp forbids this to the connection's API key ({named}): check that its user is active "
             "and may manage audiences, and that the key ends in the account's own data centre."
+        )
+    if status == HTTPStatus.NOT_FOUND and call.about:
+        return (
+            f"Mailchimp has no such {call.about} in audience {call.audience}, or no such audience ({named}): "
+            "run the export again, and check audience_id if this comes back."
         )
     if status == HTTPStatus.NOT_FOUND and call.audience:
         return (
