@@ -172,6 +172,7 @@ def test_an_encrypted_key_is_not_public_and_a_reference_is() -> None:
         "access": "administrators",
         "consent": {"agreed_by": "dana@example.com", "agreed_on": "2026-11-23"},
         "max_connections": 10,
+        "max_contacts": None,
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.exports.attributes import Attribute, MergeField, is_cut, is_present, json_value
@@ -219,6 +219,7 @@ def test_no_value_is_one_of_no_choices() -> None:
     assert _value("radio", "gold") is LEFT_OUT
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=200).filter(str.strip))
 def test_text_is_cut_at_255_bytes_between_two_characters(text: str) -> None:
     attribute = Attribute(MergeField("TAG", "Name", "text"), {"": "column"})
@@ -301,6 +302,7 @@ def test_lists_and_objects_are_no_values(kind: pl.DataType, plain: bool) -> None
     assert is_plain(kind) is plain
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.one_of(

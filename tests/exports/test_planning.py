@@ -6,11 +6,12 @@ from typing import Any
 import polars as pl
 import pytest
 
+from tests.planned import told
 from worker.errors import StopRun
 from worker.exports.attributes import MergeField
 from worker.exports.definitions import AddressColumns
 from worker.exports.outcomes import Outcome, ReportLine
-from worker.exports.planning import PlanSettings, RowVerdict, StagedChunk, Survey, stage, survey
+from worker.exports.planning import PlanSettings, RowVerdict, StagedChunk, Survey, survey
 
 _FNAME = MergeField("FNAME", "First name", "text")
 _BDAY = MergeField("BDAY", "Birthday", "birthday")
@@ -19,7 +20,7 @@ _SETTINGS = PlanSettings(email="email", attributes={"FNAME": "first"}, tags=("Lo
 
 
 def _staged(found: Survey) -> tuple[list[StagedChunk], list[ReportLine]]:
-    items = list(stage(found))
+    items = list(told(found))
     chunks = [item for item in items if isinstance(item, StagedChunk)]
     return chunks, [line for item in items if isinstance(item, list) for line in item]
 
@@ -159,7 +160,15 @@ def test_the_first_row_of_an_address_stands_for_all_and_has_all_tags(memory_tabl
     ]
     (chunk,) = _staged(found)[0]
     assert (struct.unpack("<3I", chunk.rows), chunk.segments) == ((1, 2, 1), b"\0\0\1")
-    assert found.counts() == {"read": 7, "invalid": 1, "duplicate": 3, "rejected": 0, "to_send": 3}
+    assert found.counts() == {
+        "read": 7,
+        "invalid": 1,
+        "duplicate": 3,
+        "rejected": 0,
+        "unchanged": 0,
+        "suppressed": 0,
+        "to_send": 3,
+    }
 
 
 def test_every_profile_that_is_not_sent_has_a_line_with_its_reason(memory_table: type) -> None:
@@ -189,8 +198,16 @@ def test_a_rejected_first_row_stands_for_its_duplicates_too(memory_table: type) 
     table = memory_table("loyal", {"email": ["a@x.org", "a@x.org"], "born": ["soon", "02/29"]})
     settings = PlanSettings(email="email", attributes={"BDAY": "born"}, on_bad_value="reject")
     found = survey([table], settings, [_BDAY])
-    assert found.counts() == {"read": 2, "invalid": 0, "duplicate": 1, "rejected": 1, "to_send": 0}
-    assert list(stage(found)) == [_staged(found)[1]]
+    assert found.counts() == {
+        "read": 2,
+        "invalid": 0,
+        "duplicate": 1,
+        "rejected": 1,
+        "unchanged": 0,
+        "suppressed": 0,
+        "to_send": 0,
+    }
+    assert list(told(found)) == [_staged(found)[1]]
 
 
 def test_the_same_tag_of_two_segments_is_set_once(memory_table: type) -> None:
@@ -208,7 +225,7 @@ def test_sixty_three_segments_are_one_member_with_all_tags(memory_table: type) -
 
 def _chunked(memory_table: type, profiles: int, **settings: Any) -> list[StagedChunk | list[ReportLine]]:
     table = memory_table("loyal", {"email": [f"{number}@x.org" for number in range(profiles)]}, height=700)
-    return list(stage(survey([table], PlanSettings(email="email", **settings), [])))
+    return list(told(survey([table], PlanSettings(email="email", **settings), [])))
 
 
 def test_chunks_are_full_but_for_the_last_one_and_numbered(memory_table: type) -> None:
@@ -222,12 +239,12 @@ def test_chunks_are_full_but_for_the_last_one_and_numbered(memory_table: type) -
 def test_a_segment_without_profiles_has_no_chunks(memory_table: type) -> None:
     table = memory_table("loyal", pl.DataFrame(schema={"email": pl.String, "first": pl.String}))
     found = survey([table], _SETTINGS, [_FNAME])
-    assert (found.counts()["read"], list(stage(found))) == (0, [])
+    assert (found.counts()["read"], list(told(found))) == (0, [])
 
 
 def test_report_lines_come_in_lists_of_ten_thousand_at_most(memory_table: type) -> None:
     table = memory_table("loyal", {"email": ["a@x.org"] * 25_002}, height=7_000)
-    items = list(stage(survey([table], PlanSettings(email="email"), [])))
+    items = list(told(survey([table], PlanSettings(email="email"), [])))
     lists = [item for item in items if isinstance(item, list)]
     assert [len(lines) for lines in lists] == [10_000, 10_000, 5_001]
     assert [line.row for lines in lists for line in lines] == list(range(2, 25_003))
@@ -244,7 +261,7 @@ def test_the_first_chunk_is_there_before_the_source_is_read_to_its_end(memory_ta
             yield batch
 
     table.batches = batches
-    assert isinstance(next(iter(stage(found))), StagedChunk)
+    assert isinstance(next(iter(told(found))), StagedChunk)
     assert taken == [500]
 
 
@@ -259,7 +276,7 @@ def test_the_order_of_attributes_in_the_configuration_changes_nothing(memory_tab
         )
     )
     assert one.rows.equals(two.rows)
-    assert list(stage(one)) == list(stage(two))
+    assert list(told(one)) == list(told(two))
 
 
 def _payload(memory_table: type, first: str | None, tables: int = 1, **settings: Any) -> int:
@@ -329,7 +346,7 @@ def test_a_source_with_other_rows_than_before_stops_the_run(memory_table: type, 
     found = survey([table], PlanSettings(email="email"), [])
     table.frame = pl.DataFrame({"email": ["a@x.org"] * rows}, schema={"email": pl.String})
     with pytest.raises(StopRun, match=r"^data/loyal\.csv changed while it was read: run the export again\.$"):
-        list(stage(found))
+        list(told(found))
 
 
 @pytest.mark.parametrize("dtype", [pl.Categorical, pl.Int64, pl.Boolean, pl.Null, pl.Date])

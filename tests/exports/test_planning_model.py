@@ -1,6 +1,7 @@
 """Planning against the same rules written row by row in plain Python."""
 
 import json
+import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,10 +12,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
+from tests.planned import told
 from worker.exports.attributes import MergeField
 from worker.exports.definitions import AddressColumns
 from worker.exports.outcomes import ReportLine
-from worker.exports.planning import PlanSettings, StagedChunk, Survey, stage, survey
+from worker.exports.planning import PlanSettings, StagedChunk, Survey, survey
 
 Row = dict[str, str | None]
 
@@ -96,10 +98,11 @@ class _Person:
 class _Plan:
     people: dict[str, _Person] = field(default_factory=dict)
     lines: list[tuple[int, int, str, str]] = field(default_factory=list)
+    stand_ins: list[str] = field(default_factory=list)
 
 
 def _tidy(text: str | None) -> str | None:
-    plain = (text or "").replace("\n", " ").replace("\0", "")
+    plain = re.sub("\n+", " ", text or "").replace("\0", "")
     return plain if plain.strip() else None
 
 
@@ -146,14 +149,10 @@ def _person(segment: int, number: int, address: str, row: Row, settings: PlanSet
         elif settings.on_null == "clear" and tag != "ADDRESS":
             merge_fields[tag] = ""
     member: dict[str, Any] = {"email_address": address, "status_if_new": settings.status_if_new}
-    cut = (
-        ["FNAME"]
-        if "FNAME" in settings.attributes and len((_tidy(row["first"]) or "").encode()) > 255
-        else []
-    )
-    return _Person(
-        segment, number, member | ({"merge_fields": merge_fields} if merge_fields else {}), bad, cut
-    )
+    if merge_fields:
+        member["merge_fields"] = merge_fields
+    is_cut = "FNAME" in settings.attributes and len((_tidy(row["first"]) or "").encode()) > 255
+    return _Person(segment, number, member, bad, ["FNAME"] if is_cut else [])
 
 
 def _is_usable(address: str) -> bool:
@@ -171,6 +170,8 @@ def _model(segments: list[list[Row]], settings: PlanSettings) -> _Plan:
                 continue
             if address in plan.people:
                 plan.lines.append((segment, number, "duplicate", "duplicate"))
+                first = plan.people[address]
+                plan.stand_ins.append(f'Row {first.row} of segment "{first.segment}" has the same address')
             else:
                 person = plan.people[address] = _person(segment, number, address, row, settings)
                 if person.bad and settings.on_bad_value == "reject":
@@ -191,7 +192,7 @@ def _expected_members(plan: _Plan, settings: PlanSettings) -> list[tuple[int, in
 
 
 def _staged(found: Survey) -> tuple[list[StagedChunk], list[ReportLine]]:
-    items = list(stage(found))
+    items = list(told(found))
     chunks = [item for item in items if isinstance(item, StagedChunk)]
     return chunks, [line for item in items if isinstance(item, list) for line in item]
 
@@ -222,6 +223,9 @@ def test_planning_does_what_the_rules_say(
     assert [(int(line.segment), line.row, line.outcome, line.code) for line in lines] == plan.lines
     assert all(line.email == (segments[int(line.segment)][line.row - 1]["email"] or "") for line in lines)
 
+    duplicates = [line.message for line in lines if line.outcome == "duplicate"]
+    assert [message.partition(" and ")[0] for message in duplicates] == plan.stand_ins
+
     full = [settings.chunk_size] * (len(chunks) - 1)
     assert [chunk.number for chunk in chunks] == list(range(len(chunks)))
     assert [chunk.count for chunk in chunks[:-1]] == full
@@ -232,6 +236,8 @@ def test_planning_does_what_the_rules_say(
     assert counts == {
         "read": sum(map(len, segments)),
         **{name: outcomes.count(name) for name in ("invalid", "duplicate", "rejected")},
+        "unchanged": 0,
+        "suppressed": 0,
         "to_send": sum(chunk.count for chunk in chunks),
     }
     assert counts["read"] == sum(counts.values()) - counts["read"]

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.errors import StopRun
@@ -96,6 +96,7 @@ def test_a_bad_file_is_one_sentence_with_file_and_line_and_without_contents(
 _text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 4).flatmap(
         lambda width: st.lists(st.lists(_text, min_size=width, max_size=width), min_size=1)

@@ -55,7 +55,7 @@ def test_an_empty_file_is_one_sentence(read: Read) -> None:
         read("a.parquet", b"")
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(1, len(_parquet(_FRAME)) - 1))
 def test_a_file_cut_anywhere_is_never_read_as_whole(read: Read, length: int) -> None:
     with pytest.raises(StopRun):

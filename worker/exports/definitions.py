@@ -83,6 +83,9 @@ class Connection(Named):
         description="{agreed_by: …, agreed_on: YYYY-MM-DD}, as nothing is exported without consent"
     )
     max_connections: Annotated[int, Field(ge=1, le=10)] = Field(10, description="a whole number from 1 to 10")
+    max_contacts: Annotated[int, Field(gt=0)] | None = Field(
+        None, description="the contacts of the account's plan, a whole number above 0"
+    )
 
 
 class Segment(Named):
@@ -114,6 +117,15 @@ class AddressColumns(Definition):
     state: Column = Field(description="the column of the state or province")
     zip: Column = Field(description="the column of the postal code")
     country: Column | None = Field(None, description="the column of the country, or leave the key out")
+
+
+class Guard(Definition):
+    """When a run is held before anything is sent: both the share and the least number have to be exceeded."""
+
+    remove_share: Annotated[float, Field(ge=0, le=1)] = Field(0.2, description="a share from 0 to 1")
+    remove_least: Annotated[int, Field(ge=0)] = Field(100, description="a whole number, 0 or above")
+    add_share: Annotated[float, Field(ge=0)] = Field(0.5, description="a share such as 0.5")
+    add_least: Annotated[int, Field(ge=0)] = Field(1_000, description="a whole number, 0 or above")
 
 
 def _attribute_form(value: object) -> str:
@@ -157,6 +169,15 @@ class Export(Named):
     tag_prefix: Annotated[Text, StringConstraints(max_length=TAG_LENGTH - 1)] = Field(
         "", description=f"at most {TAG_LENGTH - 1} characters to put before the names of tags"
     )
+    on_leave: Literal["untag", "archive", "nothing"] = Field("untag", description="untag, archive or nothing")
+    full_every: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}[hd]$")] | None = Field(
+        None, description="hours or days such as 12h or 7d"
+    )
+    guard: Guard = Field(default_factory=Guard, description="{remove_share: 0.2, add_share: 0.5}, say")
+    quarantine_days: Annotated[int, Field(ge=0, le=3650)] = Field(
+        30, description="a whole number of days, 0 or above"
+    )
+    skip_required: bool = Field(False, description="true or false")
     on_null: Literal["clear", "keep"] = Field("clear", description="clear or keep")
     on_bad_value: Literal["omit", "reject"] = Field("omit", description="omit or reject")
 

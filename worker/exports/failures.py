@@ -8,5 +8,6 @@ SENTENCES: Final = {
     "not_delivered": "Mailchimp did not take this profile's chunk in many tries: run the export again later.",
     "kills_workers": "Uploading this profile's chunk ended its worker several times: see the workers' logs.",
     "staged_data_lost": "This profile's staged chunk is gone from the store: run the export again.",
+    "refused": "Mailchimp refused the call as a whole: see the workers' logs.",
     "unanswered": "Mailchimp's answers never said what became of this member: run the export again later.",
 }

@@ -52,7 +52,7 @@ def head(members: pl.DataFrame, settings: PlanSettings, attributes: Sequence[Att
     """The JSON of a member up to its tags, over what `read_members` gives; null without an address."""
     # a clean address holds nothing that JSON would have to escape
     parts: list[str | pl.Expr] = ['{"email_address":"', pl.col("email"), '","status_if_new":']
-    parts.append(_json(settings.status_if_new))
+    parts.append(json_text(settings.status_if_new))
     tags = [attribute.field.tag for attribute in attributes]
     always = [tag for tag in tags if members[f"json {tag}"].null_count() == 0]
     if always:
@@ -69,7 +69,7 @@ def _around(always: Sequence[str], tags: Sequence[str]) -> Iterator[str | pl.Exp
     """
     anchor = tags.index(always[0])
     for at, tag in enumerate(tags):
-        name, value = f"{_json(tag)}:", pl.col(f"json {tag}")
+        name, value = f"{json_text(tag)}:", pl.col(f"json {tag}")
         if at < anchor:
             yield pl.concat_str(pl.lit(name), value, pl.lit(",")).fill_null("")
         elif tag in always:
@@ -81,7 +81,7 @@ def _around(always: Sequence[str], tags: Sequence[str]) -> Iterator[str | pl.Exp
 
 def _sometimes(tags: Sequence[str]) -> pl.Expr:
     """The merge fields as a whole, when each of them is left out for some member."""
-    entries = (pl.concat_str(pl.lit(f",{_json(tag)}:"), f"json {tag}").fill_null("") for tag in tags)
+    entries = (pl.concat_str(pl.lit(f",{json_text(tag)}:"), f"json {tag}").fill_null("") for tag in tags)
     fields = pl.concat_str(entries).str.strip_prefix(",")
     merge_fields = pl.concat_str(pl.lit(',"merge_fields":{'), fields, pl.lit("}"))
     return pl.when(fields.str.len_bytes() > 0).then(merge_fields).otherwise(pl.lit(""))
@@ -90,8 +90,9 @@ def _sometimes(tags: Sequence[str]) -> pl.Expr:
 def tail(tags: Sequence[str], mask: int) -> str:
     """The rest of the JSON of a member who is in the tables whose bits are set."""
     names = dict.fromkeys(name for bit, name in enumerate(tags) if name and mask >> bit & 1)
-    return f',"tags":{_json(list(names))}}}' if names else "}"
+    return f',"tags":{json_text(list(names))}}}' if names else "}"
 
 
-def _json(value: object) -> str:
+def json_text(value: object) -> str:
+    """A value as JSON."""
     return msgspec.json.encode(value).decode()

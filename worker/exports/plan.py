@@ -46,7 +46,9 @@ class PlanSettings(msgspec.Struct, frozen=True):
     """How profiles become members.
 
     `attributes` names for each merge tag a column, or the columns of an address. `tags` has a name for each
-    table, or is empty; an empty name sets no tag. `max_profiles` counts rows of all tables.
+    table, or is empty; an empty name sets no tag. `max_profiles` counts rows of all tables. `status_for_all`
+    and `tags_in_call` say how the audience is written to: with a `status` for everybody instead of
+    `status_if_new`, and with tags in the batch call.
     """
 
     email: str
@@ -57,6 +59,8 @@ class PlanSettings(msgspec.Struct, frozen=True):
     chunk_size: int = 500
     on_null: OnNull = "clear"
     on_bad_value: OnBadValue = "omit"
+    status_for_all: bool = False
+    tags_in_call: bool = True
 
 
 class RowVerdict(IntEnum):
@@ -67,6 +71,9 @@ class RowVerdict(IntEnum):
     MALFORMED = 2
     DUPLICATE = 3
     REJECTED = 4
+    UNCHANGED = 5
+    SUPPRESSED = 6
+    NOT_ASKED = 7
 
 
 class Survey(msgspec.Struct, frozen=True):
@@ -80,6 +87,8 @@ class Survey(msgspec.Struct, frozen=True):
     - `verdict`: a `RowVerdict`; staging sends the rows whose verdict says so.
     - `tags`: bit n is set when table n holds the address; has a meaning for kept rows only.
     - `kept`: of a duplicate, the 0-based number in `rows` of the row that stands for it.
+    - `why`: of a suppressed row, a `worker.exports.delta.Why`; only there once the survey was held against
+      what is known.
 
     `bad_values` and `cut_values` count, by merge tag, the kept profiles whose value does not fit the field or
     had to be cut.
@@ -94,14 +103,16 @@ class Survey(msgspec.Struct, frozen=True):
     cut_values: Mapping[str, int]
 
     def counts(self) -> dict[str, int]:
-        """Profiles read, and what becomes of them: invalid + duplicate + rejected + to_send = read."""
+        """Profiles read, and what becomes of them; all others add up to `read`."""
         verdicts = self.rows["verdict"]
         of = {verdict: int((verdicts == verdict).sum()) for verdict in RowVerdict}
         return {
-            "read": self.rows.height,
+            "read": self.rows.height - of[RowVerdict.NOT_ASKED],
             "invalid": of[RowVerdict.MISSING] + of[RowVerdict.MALFORMED],
             "duplicate": of[RowVerdict.DUPLICATE],
             "rejected": of[RowVerdict.REJECTED],
+            "unchanged": of[RowVerdict.UNCHANGED],
+            "suppressed": of[RowVerdict.SUPPRESSED],
             "to_send": of[RowVerdict.SEND],
         }
 

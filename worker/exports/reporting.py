@@ -6,6 +6,8 @@ from worker.exports.chunks import StagedChunk
 from worker.exports.outcomes import Outcome, ReportLine
 from worker.exports.uploading import Refusal, addresses_of
 
+_LEFT_MEANWHILE = "This person left the audience while the run was under way, and was left alone."
+
 
 def lines_of_refusals(
     chunk: StagedChunk, segments: Sequence[str], refused: Iterable[tuple[int, Refusal]]
@@ -21,6 +23,25 @@ def lines_of_refusals(
             refusal.message,
         )
         for at, refusal in refused
+    ]
+
+
+def lines_of_suppressed(
+    chunk: StagedChunk, segments: Sequence[str], suppressed: Iterable[tuple[int, Refusal | None]]
+) -> list[ReportLine]:
+    """Lines of members who turned out to have said no, bounced or been archived, by their positions."""
+    found = list(suppressed)
+    addresses = addresses_of(chunk.body) if found else []
+    return [
+        ReportLine(
+            *_origin(chunk, segments, at),
+            addresses[at],
+            Outcome.SUPPRESSED,
+            "compliance",
+            "",
+            refusal.message if refusal else _LEFT_MEANWHILE,
+        )
+        for at, refusal in found
     ]
 
 

@@ -8,29 +8,36 @@ import polars as pl
 
 from worker.errors import StopRun
 from worker.exports.chunks import StagedChunk
-from worker.exports.members import head, read_members, tail
+from worker.exports.members import head, json_text, read_members, tail
 from worker.exports.outcomes import ReportLine
 from worker.exports.plan import RowVerdict, Survey, columns_of
+from worker.exports.statuses import NAMES, UNKNOWN
 from worker.exports.unsent import lines_of_unsent
 
 MOST_LINES: Final = 10_000
 _BYTES_OF_A_ROW: Final = 4
 
 
-def stage(survey: Survey) -> Iterator[StagedChunk | list[ReportLine]]:
+def stage(survey: Survey, first_number: int = 0) -> Iterator[StagedChunk | list[ReportLine] | pl.DataFrame]:
     """Reads the tables again; yields chunks once they are full, and lists of at most 10,000 report lines.
 
-    Members stand in the order of their rows, table by table; the last chunk may be smaller than the others.
+    Members stand in the order of their rows, table by table; chunks are numbered from `first_number` on, and
+    the last one may be smaller than the others.
+    The frames in between are the members of the chunks as a snapshot remembers them: `address_hash`,
+    `payload_hash`, `tags` and `email`.
 
     Raises:
         StopRun: a source can't be read, or has other rows than in pass one.
     """
-    chunks, lines = _Chunks(survey.settings.chunk_size), list[ReportLine]()
+    chunks, lines = _Chunks(survey.settings.chunk_size, first_number), list[ReportLine]()
     first = 0
     for table, height in enumerate(survey.heights):
         for start, batch in _batches(survey, table):
             judged = survey.rows.slice(first + start, batch.height)
-            yield from chunks.add(_members(survey, table, start, batch, judged))
+            members = _members(survey, table, start, batch, judged)
+            if members.remembered.height:
+                yield members.remembered
+            yield from chunks.add(members)
             lines.extend(lines_of_unsent(survey, table, start, batch, judged))
             while len(lines) >= MOST_LINES:
                 yield lines[:MOST_LINES]
@@ -53,25 +60,44 @@ def _batches(survey: Survey, number: int) -> Iterator[tuple[int, pl.DataFrame]]:
 
 
 class _Members(NamedTuple):
-    """Members to send: their JSON, and for each a u32 and a u8 as a chunk holds them."""
+    """Members to send: their JSON, for each a u32 and a u8 as a chunk holds them, and what to remember."""
 
     json: pl.Series
     rows: bytes
     tables: bytes
+    statuses: bytes
+    remembered: pl.DataFrame = pl.DataFrame()
 
 
 def _members(survey: Survey, table: int, start: int, batch: pl.DataFrame, judged: pl.DataFrame) -> _Members:
     sent = judged["verdict"] == RowVerdict.SEND
     members = read_members(batch.filter(sent), survey.settings, survey.attributes)
-    json = pl.concat_str(
-        head(members, survey.settings, survey.attributes), _tails(survey, judged["tags"].filter(sent))
-    )
+    chosen = judged.filter(sent)
+    json = _in_the_audiences_way(survey, members, chosen)
     rows = (sent.arg_true() + (start + 1)).to_list()
     return _Members(
         members.select(json.alias("json")).to_series(),
         struct.pack(f"<{len(rows)}I", *rows),
         bytes([table]) * len(rows),
+        bytes(chosen["status"].to_list()) if "status" in chosen.columns else bytes(len(rows)),
+        chosen.select("address_hash", "payload_hash", "tags").with_columns(members["email"]),
     )
+
+
+def _in_the_audiences_way(survey: Survey, members: pl.DataFrame, chosen: pl.DataFrame) -> pl.Expr:
+    """The JSON of members as the audience takes it: with tags or not, a status for all or for new ones."""
+    settings = survey.settings
+    start = head(members, settings, survey.attributes)
+    if settings.status_for_all:
+        known = chosen["status"].replace_strict(
+            {UNKNOWN: settings.status_if_new, **NAMES}, return_dtype=pl.String
+        )
+        given = json_text(settings.status_if_new)
+        status = pl.lit('"status":"' + known + '"')
+        start = start.str.replace(f'"status_if_new":{given}', status, literal=True)
+    if not settings.tags_in_call:
+        return pl.concat_str(start, pl.lit("}"))
+    return pl.concat_str(start, _tails(survey, chosen["tags"]))
 
 
 def _tails(survey: Survey, masks: pl.Series) -> pl.Expr:
@@ -85,10 +111,10 @@ def _tails(survey: Survey, masks: pl.Series) -> pl.Expr:
 class _Chunks:
     """Cuts a stream of members into chunks."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, first_number: int) -> None:
         self._size = size
-        self._number = 0
-        self._waiting = _Members(pl.Series("json", [], dtype=pl.String), b"", b"")
+        self._number = first_number
+        self._waiting = _Members(pl.Series("json", [], dtype=pl.String), b"", b"", b"")
 
     def add(self, members: _Members) -> Iterator[StagedChunk]:
         """The chunks that are full now."""
@@ -96,6 +122,7 @@ class _Chunks:
             pl.concat([self._waiting.json, members.json]),
             self._waiting.rows + members.rows,
             self._waiting.tables + members.tables,
+            self._waiting.statuses + members.statuses,
         )
         whole = len(waiting.tables) - len(waiting.tables) % self._size
         for start in range(0, whole, self._size):
@@ -116,6 +143,7 @@ class _Chunks:
             body=b'{"members":[%b],"update_existing":true}' % joined.encode(),
             rows=members.rows,
             segments=members.tables,
+            known=members.statuses if any(members.statuses) else b"",
         )
 
 
@@ -124,4 +152,5 @@ def _part(members: _Members, start: int, end: int) -> _Members:
         members.json.slice(start, end - start),
         members.rows[start * _BYTES_OF_A_ROW : end * _BYTES_OF_A_ROW],
         members.tables[start:end],
+        members.statuses[start:end],
     )

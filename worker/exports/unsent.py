@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from worker.exports import cleaning
+from worker.exports.delta import SENTENCES, Why
 from worker.exports.members import read_members
 from worker.exports.outcomes import Outcome, ReportLine
 from worker.exports.plan import RowVerdict, Survey
@@ -16,6 +17,13 @@ from worker.exports.values import as_text, named
 DUPLICATE: Final = "duplicate"
 BAD_VALUE: Final = "bad_value"
 
+_TOLD: Final = (
+    RowVerdict.MISSING,
+    RowVerdict.MALFORMED,
+    RowVerdict.DUPLICATE,
+    RowVerdict.REJECTED,
+    RowVerdict.SUPPRESSED,
+)
 _LONGEST_EMAIL: Final = 320  # characters
 _NO_ADDRESS: Final[Mapping[int, tuple[str, str]]] = {
     RowVerdict.MISSING: (cleaning.MISSING, "The profile has no e-mail address."),
@@ -34,16 +42,21 @@ def lines_of_unsent(
     `start` is the 0-based number of the batch's first row in its table, `judged` the batch's part of the
     survey's rows.
     """
-    unsent = judged["verdict"] != RowVerdict.SEND
+    unsent = judged["verdict"].is_in(_TOLD)
     if not unsent.any():
         return
     batch, judged = batch.filter(unsent), judged.filter(unsent)
     bad = _bad_values(survey, batch, judged["verdict"])
     rows = unsent.arg_true().to_list()
-    for at, (row, email, verdict, kept) in enumerate(
-        zip(rows, _emails(survey, batch), judged["verdict"], judged["kept"], strict=True)
+    whys = judged["why"] if "why" in judged.columns else [Why.NOTHING] * len(rows)
+    for at, (row, email, verdict, kept, why) in enumerate(
+        zip(rows, _emails(survey, batch), judged["verdict"], judged["kept"], whys, strict=True)
     ):
-        outcome, code, field, message = _why(survey, verdict, kept, bad.get(at, []))
+        outcome, code, field, message = (
+            (Outcome.SUPPRESSED, SENTENCES[why][0], "", SENTENCES[why][1])
+            if verdict == RowVerdict.SUPPRESSED
+            else _why(survey, verdict, kept, bad.get(at, []))
+        )
         yield ReportLine(
             segment=survey.tables[table].segment,
             row=start + row + 1,

@@ -44,8 +44,8 @@ def named(column: str) -> pl.Expr:
 def tidy(column: pl.Expr, kind: pl.DataType) -> pl.Expr:
     """The column without what is no value: numbers and dates stay what they are, the rest becomes text.
 
-    Text loses NUL and other control characters (line breaks and tabs become a space). Blank text and NaN are
-    null.
+    Text loses NUL and other control characters (a run of line breaks and tabs becomes a space). Blank text
+    and NaN are null.
     """
     if kind.is_float():
         return column.fill_nan(None)
