@@ -17,6 +17,7 @@ _COMMANDS: Final = {
     "refresh": ("producer.commands.start", "Say that a refresh has finished."),
     "status": ("producer.commands.follow", "Show how a run stands."),
     "watch": ("producer.commands.follow", "Follow a run until it ends."),
+    "approve": ("producer.commands.follow", "Let a held run go on."),
     "cancel": ("producer.commands.follow", "Stop a run."),
     "rejected": ("producer.commands.rejected", "Write who was left out of a run, and why."),
     "pause": ("producer.commands.connections", "Let no call begin on a connection."),

@@ -1,10 +1,17 @@
 """Configuration files for tests and the demo."""
 
 from pathlib import Path
+from typing import Any
 
 from tests.mailchimp_standin import LIST_ID
 
 TAGS = ("Loyal customers", "Likely to churn")
+
+
+def account(api_key: str = "env:MAILCHIMP_API_KEY", **more: Any) -> dict[str, Any]:
+    """A connection, for a configuration file that is written as JSON."""
+    consent = {"agreed_by": "dana@example.com", "agreed_on": "2026-11-23"}
+    return {"type": "mailchimp", "api_key": api_key, "consent": consent, **more}
 
 
 def two_segments(data: Path, **export: str) -> str:

@@ -163,8 +163,10 @@ class System:
         self.command("apply", "-f", str(path), capture_output=True)
 
     def reset(self) -> None:
-        """Forgets every run and definition, and starts with an empty audience."""
+        """Forgets every run, definition and snapshot, and starts with an empty audience."""
         self.ledger.flushall()
+        for room in ("audiences", "snapshots", "reports", "staged"):
+            shutil.rmtree(self.folder / "store" / room, ignore_errors=True)
         self.standin.clear_faults()
         self.standin.set_latency(0.0)
         self.standin.account().configure(limit=10, others=0, revoked=False)

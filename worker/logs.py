@@ -2,7 +2,9 @@
 
 import logging
 import sys
+import threading
 import traceback
+from types import TracebackType
 from typing import Any, Final, Literal
 
 import structlog
@@ -17,7 +19,10 @@ _NOISY: Final = ("httpx", "httpcore", "asyncio")
 
 
 def configure(style: Literal["console", "json"], level: int = logging.INFO) -> None:
-    """Sends every log line of this process, ours and the libraries', to standard error."""
+    """Sends every log line of this process, ours and the libraries', to standard error.
+
+    So does an exception that ends a thread or the process: Python itself would print its text.
+    """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -47,6 +52,8 @@ def configure(style: Literal["console", "json"], level: int = logging.INFO) -> N
     root.setLevel(level)
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    sys.excepthook = _process_died
+    threading.excepthook = _thread_died
 
 
 def describe_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -74,6 +81,15 @@ def _exception(found: Any) -> BaseException | None:
     if isinstance(found, tuple):
         return found[1] if isinstance(found[1], BaseException) else None
     return sys.exc_info()[1] if found else None
+
+
+def _process_died(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    structlog.get_logger(__name__).critical("process.died", exc_info=(kind, error, trace))
+
+
+def _thread_died(died: threading.ExceptHookArgs) -> None:
+    name = died.thread.name if died.thread else ""
+    structlog.get_logger(__name__).critical("thread.died", thread=name, exc_info=died.exc_value)
 
 
 def _renderer(style: Literal["console", "json"]) -> Processor:

@@ -12,13 +12,17 @@ from dramatiq.middleware import Middleware
 from worker import actors, logs
 from worker.broker import Doorbell, WorkerTuning, make_broker
 from worker.jobs.accounts import Accounts
+from worker.jobs.canary import Canary
+from worker.jobs.consent import Consent
 from worker.jobs.finish import FinishJob
 from worker.jobs.holding import Holding
+from worker.jobs.memory import Memory
 from worker.jobs.plan import PlanJob
 from worker.jobs.upload import UploadJob
 from worker.keeper import Keeper
 from worker.mailchimp.clients import ClientPool
 from worker.settings import Settings, environ
+from worker.state.audiences import Audiences
 from worker.state.catalog import Catalog
 from worker.state.client import connect
 from worker.state.fitness import check_server
@@ -62,20 +66,39 @@ def build(settings: Settings) -> RedisBroker:
         holding=holding,
         ring=doorbell.ring,
     )
-    finish = FinishJob(runs=runs, holding=holding, objects=objects, sealer=keyring, ring=doorbell.ring)
+    audiences, memory = Audiences(client), Memory(objects=objects, sealer=keyring)
+    finish = FinishJob(
+        runs=runs,
+        catalog=catalog,
+        accounts=accounts,
+        memory=memory,
+        holding=holding,
+        objects=objects,
+        sealer=keyring,
+        ring=doorbell.ring,
+    )
     actors.declare(
         broker,
         plan=PlanJob(
             runs=runs,
             catalog=catalog,
+            audiences=audiences,
             accounts=accounts,
+            consent=Consent(accounts=accounts, objects=objects, sealer=keyring),
+            memory=memory,
             holding=holding,
             objects=objects,
             sealer=keyring,
             ring=doorbell.ring,
         ),
         upload=UploadJob(
-            slots=slots, runs=runs, accounts=accounts, holding=holding, objects=objects, sealer=keyring
+            slots=slots,
+            runs=runs,
+            accounts=accounts,
+            canary=Canary(runs=runs, audiences=audiences),
+            holding=holding,
+            objects=objects,
+            sealer=keyring,
         ),
         finish=finish,
         doorbell=doorbell,

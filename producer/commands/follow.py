@@ -1,4 +1,4 @@
-"""status, watch and cancel: one run, as it is, as it goes on, and its end."""
+"""status, watch, approve and cancel: one run, as it is, as it goes on, and its end."""
 
 import click
 
@@ -29,6 +29,22 @@ def watch(producer: Producer, run: str) -> None:
     producer.runs.document(run)
     ended = wait_for(producer, [run])
     finish(ended, ended[0], as_json=False)
+
+
+@click.command()
+@click.argument("run")
+@json_option
+@click.pass_obj
+def approve(producer: Producer, run: str, *, as_json: bool) -> None:
+    """Let RUN go on, which a guard is holding: it is planned again and sent."""
+    held = producer.runs.document(run)
+    approved, bells = producer.runs.approve(run)
+    producer.ring(bells)
+    if not approved:
+        raise UsageError(f"Run {run} is not held ({held.status}): there is nothing to approve.")
+    if as_json:
+        print_json(producer.runs.document(run))
+    click.echo(f"Run {run} goes on: segment-export watch {run}", err=as_json)
 
 
 @click.command()

@@ -15,7 +15,7 @@ from worker.exports.runs import RunDocument
 @click.command()
 @click.argument("export", required=False)
 @click.option("--all", "all_exports", is_flag=True, help="Run all exports that have run: on_refresh.")
-@click.option("--full", is_flag=True, help="Send every profile. Today every export does, with or without.")
+@click.option("--full", is_flag=True, help="Send every profile, also those that have not changed.")
 @wait_option
 @json_option
 @click.pass_obj

@@ -112,12 +112,3 @@ def test_a_refusal_of_the_whole_connection_ends_the_run_with_one_sentence(
     assert run.error is not None
     assert says.lower() in run.error.lower()
     assert sum(run.profiles.values()) == 2 * run.profiles["read"]
-
-
-def test_an_audience_that_does_not_know_status_if_new_ends_the_run(system: System, small: Segments) -> None:
-    """Nobody's status is touched to find that out."""
-    system.standin.audience().configure(dialect="classic")
-    run = system.finished(refresh(system, small))
-    assert run.status == "failed"
-    assert "status_if_new" in (run.error or "")
-    assert len(system.standin.audience()) == 0

@@ -56,7 +56,7 @@ def test_refreshes_that_come_while_a_run_is_active_become_one_successor(
     assert system.finished(second).status == "skipped"
     run = system.finished(third)
     assert run.trigger.refresh_id == "r3"
-    assert run.profiles["updated"] == system.runs.document(first).profiles["created"]
+    assert run.profiles["unchanged"] == system.runs.document(first).profiles["created"]
     assert_exact(system, run, small)
 
 

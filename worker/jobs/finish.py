@@ -1,21 +1,34 @@
-"""Finishes a run: the report of what was not delivered, the final state, the staged data away."""
+"""Finishes a run: the report of what was not delivered, the snapshot, the final state, staged data away."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Final
 
+import msgspec
 import structlog
 
 from worker.errors import SegmentExportError
+from worker.exports.chunks import Kind, StagedChunk
 from worker.exports.failures import SENTENCES
 from worker.exports.outcomes import Outcome, ReportLine
 from worker.exports.reporting import lines_of_failures
+from worker.exports.statuses import KEPT_OUT, SUBSCRIBED
+from worker.jobs.accounts import Accounts
+from worker.jobs.correction import Ending, correct
 from worker.jobs.holding import Holding
-from worker.state.runs import FailedChunk, FinishClaim, Runs
+from worker.jobs.memory import Memory
+from worker.mailchimp.client import MailchimpClient
+from worker.state.catalog import Catalog
+from worker.state.runs import FailedChunk, FinishClaim, RunFacts, Runs
 from worker.state.scripts import Bell
 from worker.store.objects import MissingObject, Objects, Sealer
 from worker.store.packs import drop_staged, read_chunk
-from worker.store.reports import write_part
+from worker.store.reports import read_lines, write_part
 
 log = structlog.get_logger()
+
+_SAMPLE: Final = 5
+_ADDRESSES: Final = msgspec.json.Decoder(list[str])
 
 
 class FinishJob:
@@ -25,12 +38,18 @@ class FinishJob:
         self,
         *,
         runs: Runs,
+        catalog: Catalog,
+        accounts: Accounts,
+        memory: Memory,
         holding: Holding,
         objects: Objects,
         sealer: Sealer,
         ring: Callable[[list[Bell]], None],
     ) -> None:
         self._runs = runs
+        self._catalog = catalog
+        self._accounts = accounts
+        self._memory = memory
         self._holding = holding
         self._objects = objects
         self._sealer = sealer
@@ -39,9 +58,10 @@ class FinishJob:
     def run(self, run_id: str) -> None:
         """Finishes the run, if nobody else does, and tidies up behind it."""
         claim = self._runs.claim_finish(run_id)
-        if claim is not None:
+        facts = self._runs.facts(run_id)
+        if claim is not None and facts is not None:
             with self._holding.keep(claim):
-                self._finish(claim)
+                self._finish(claim, facts)
         self.tidy(run_id)
 
     def tidy(self, run_id: str) -> None:
@@ -55,41 +75,83 @@ class FinishJob:
         else:
             self._runs.tidied(run_id)
 
-    def _finish(self, claim: FinishClaim) -> None:
+    def _finish(self, claim: FinishClaim, facts: RunFacts) -> None:
+        before = self._runs.snapshot(facts.export)
         try:
-            parts = [self._report(claim, name, chunk) for name, chunk in self._failed(claim)]
+            parts, undone = self._report_failures(claim, facts)
+            self._check_sample(facts, parts)
+            snapshot = self._correct(facts, before, parts, undone)
         except SegmentExportError as error:
-            log.error("store.trouble", reason=str(error))
+            log.error("finish.waits", reason=str(error))
             return  # the claim lapses, and the sweeper rings again
-        status, bells = self._runs.finish(claim, parts)
+        status, bells = self._runs.finish(claim, parts, snapshot=snapshot)
         if status:
             document = self._runs.document(claim.run_id)
             log.info("run.finished", status=status, **document.profiles, error=document.error)
+            if before and snapshot not in {"", before}:
+                self._memory.drop(facts.export, before)
         self._ring(bells)
 
-    def _failed(self, claim: FinishClaim) -> Iterator[tuple[str, FailedChunk]]:
-        return iter(self._runs.failed_chunks(claim.run_id).items())
+    def _correct(self, facts: RunFacts, before: str, parts: Sequence[str], undone: Sequence[str]) -> str:
+        lines = self._lines(facts, parts)
+        days = self._catalog.export(facts.export).quarantine_days
+        version = f"{facts.run_id}-{facts.epoch}"
+        ending = Ending.of(lines, undone)
+        return correct(
+            self._memory, facts.export, version, before=before, ending=ending, quarantine_days=days
+        )
 
-    def _report(self, claim: FinishClaim, name: str, failed: FailedChunk) -> str:
-        part = f"failed-{name}"
-        write_part(self._objects, self._sealer, claim.run_id, part, self._lines(claim, name, failed))
-        return part
+    def _lines(self, facts: RunFacts, parts: Sequence[str]) -> Iterator[ReportLine]:
+        """The lines of members who were sent; planning's own are about others."""
+        written = [name for name in self._runs.report_parts(facts.run_id) if not name.startswith("plan-")]
+        return read_lines(self._objects, self._sealer, facts.run_id, sorted({*written, *parts}))
 
-    def _lines(self, claim: FinishClaim, name: str, failed: FailedChunk) -> list[ReportLine]:
-        facts = self._runs.facts(claim.run_id)
-        segments = facts.segments if facts else ()
+    def _report_failures(self, claim: FinishClaim, facts: RunFacts) -> tuple[list[str], list[str]]:
+        """Writes a report part for each chunk that was given up; also gives whose tags are still there."""
+        parts, undone = list[str](), list[str]()
+        for name, failed in self._runs.failed_chunks(claim.run_id).items():
+            chunk = self._chunk(claim, name, failed)
+            if chunk is not None and chunk.kind != Kind.UPSERT:
+                undone += _ADDRESSES.decode(chunk.body)
+                continue
+            parts.append(f"failed-{name}")
+            lines = _lines_of(chunk, failed, facts.segments)
+            write_part(self._objects, self._sealer, claim.run_id, parts[-1], lines)
+        return parts, undone
+
+    def _chunk(self, claim: FinishClaim, name: str, failed: FailedChunk) -> StagedChunk | None:
         epoch, _, rest = name.partition("-")
-        message = SENTENCES[failed.reason]
+        number = int(rest.partition(".")[0])
         try:
-            chunk = read_chunk(
-                self._objects,
-                self._sealer,
-                claim.run_id,
-                int(epoch),
-                int(rest.partition(".")[0]),
-                failed.location,
-            )
+            return read_chunk(self._objects, self._sealer, claim.run_id, int(epoch), number, failed.location)
         except MissingObject:
-            return [ReportLine("", 0, "", Outcome.FAILED, failed.reason, "", message)]
-        positions = range(chunk.count) if failed.members is None else failed.members
-        return lines_of_failures(chunk, segments, positions, code=failed.reason, message=message)
+            return None
+
+    def _check_sample(self, facts: RunFacts, parts: Sequence[str]) -> None:
+        """Looks a few of the suppressed up again: nobody of them may be subscribed now."""
+        if facts.stop:
+            return
+        names = self._runs.report_parts(facts.run_id)
+        lines = read_lines(self._objects, self._sealer, facts.run_id, [*names, *parts])
+        out = (line.email for line in lines if line.outcome == Outcome.SUPPRESSED and line.code in KEPT_OUT)
+        chosen = list(islice(out, _SAMPLE))
+        if not chosen:
+            return
+
+        def subscribed(client: MailchimpClient) -> int:
+            found = [client.member(facts.audience_id, address) for address in chosen]
+            return sum(member is not None and member.status == SUBSCRIBED for member in found)
+
+        connection = self._catalog.connection(facts.connection)
+        seen = self._accounts.call(connection, facts.run_id, subscribed)
+        if seen:
+            log.critical("consent.broken", resubscribed=seen)
+            self._runs.count_resubscribed(facts.run_id, seen)
+
+
+def _lines_of(chunk: StagedChunk | None, failed: FailedChunk, segments: Sequence[str]) -> list[ReportLine]:
+    message = SENTENCES[failed.reason]
+    if chunk is None:
+        return [ReportLine("", 0, "", Outcome.FAILED, failed.reason, "", message)]
+    positions = range(chunk.count) if failed.members is None else failed.members
+    return lines_of_failures(chunk, segments, positions, code=failed.reason, message=message)

@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Final
@@ -11,14 +11,18 @@ from typing import Final
 import structlog
 
 from worker.errors import ChunkRefused, SegmentExportError
-from worker.exports.chunks import StagedChunk
+from worker.exports.chunks import StagedChunk, part_of
 from worker.exports.failures import SENTENCES
 from worker.exports.outcomes import Outcome, ReportLine
-from worker.exports.reporting import lines_of_failures, lines_of_refusals
-from worker.exports.uploading import Answer, Refusal, Sorted, addresses_of, halves, narrow, sort_answers
+from worker.exports.reporting import lines_of_failures, lines_of_refusals, lines_of_suppressed
+from worker.exports.uploading import Refusal, addresses_of, halves, narrow
 from worker.exports.verdict import MAX_ATTEMPTS, GiveUp, Park, Reject, Split, Stop, decide
 from worker.jobs.accounts import Accounts
+from worker.jobs.canary import Canary
 from worker.jobs.holding import Holding
+from worker.jobs.sending import Sent, send
+from worker.jobs.stager import CANARY
+from worker.mailchimp.errors import SendAnotherWay
 from worker.state.runs import RunFacts, Runs
 from worker.state.scripts import Bell
 from worker.state.slots import Child, ChunkRecord, Lease, ParkReason, Slots
@@ -33,21 +37,17 @@ _STORE_DELAY: Final = timedelta(seconds=15)
 
 @dataclass(frozen=True, slots=True)
 class _Upload:
-    """One granted chunk while it is worked on. `positions` are those of its members in the staged body."""
+    """One granted chunk while it is worked on.
+
+    `chunk` holds the members to send, `positions` where each of them stands in the staged one.
+    """
 
     facts: RunFacts
     lease: Lease
     record: ChunkRecord
-    staged: StagedChunk
+    chunk: StagedChunk
+    positions: Sequence[int]
     began: float
-
-    @property
-    def positions(self) -> Sequence[int]:
-        return range(self.staged.count) if self.record.members is None else self.record.members
-
-    @property
-    def body(self) -> bytes:
-        return self.staged.body if self.record.members is None else narrow(self.staged.body, self.positions)
 
     @property
     def took(self) -> timedelta:
@@ -63,6 +63,7 @@ class UploadJob:
         slots: Slots,
         runs: Runs,
         accounts: Accounts,
+        canary: Canary,
         holding: Holding,
         objects: Objects,
         sealer: Sealer,
@@ -70,6 +71,7 @@ class UploadJob:
         self._slots = slots
         self._runs = runs
         self._accounts = accounts
+        self._canary = canary
         self._holding = holding
         self._objects = objects
         self._sealer = sealer
@@ -88,47 +90,83 @@ class UploadJob:
 
     def _deliver(self, facts: RunFacts, lease: Lease, record: ChunkRecord) -> list[Bell]:
         try:
-            staged = self._read(lease, record)
+            upload = self._begun(facts, lease, record)
         except MissingObject as error:
             log.error("chunk.lost", reason=str(error))
             return self._slots.give_up(lease, reason="staged_data_lost", may_be_open=False)[1]
         except SegmentExportError as error:
             return self._wait_for_store(lease, error)
-        upload = _Upload(facts, lease, record, staged, time.monotonic())
         try:
-            answer = self._accounts.client(lease.connection).upsert(facts.audience_id, upload.body)
-            outcome = self._sorted(upload, answer)
+            sent, bells = self._sent(upload)
+        except SendAnotherWay as error:
+            return self._send_another_way(upload, error)
         except SegmentExportError as error:
             return self._mend(upload, error)
-        return self._settle(upload, outcome)
+        return bells + self._settle(upload, sent)
 
-    def _sorted(self, upload: _Upload, answer: Answer) -> Sorted:
-        return sort_answers(len(upload.positions), lambda: addresses_of(upload.body), answer)
+    def _begun(self, facts: RunFacts, lease: Lease, record: ChunkRecord) -> _Upload:
+        epoch, _, rest = lease.chunk.partition("-")
+        number = int(rest.partition(".")[0])
+        staged = read_chunk(self._objects, self._sealer, lease.run_id, int(epoch), number, record.location)
+        positions: Sequence[int] = range(staged.count)
+        if record.members is not None:
+            positions = record.members
+            staged = part_of(staged, positions, narrow(staged.body, positions))
+        return _Upload(facts, lease, record, staged, positions, time.monotonic())
 
-    def _settle(self, upload: _Upload, outcome: Sorted) -> list[Bell]:
-        missing = [upload.positions[at] for at in outcome.missing]
-        refused = [(upload.positions[at], refusal) for at, refusal in outcome.refused]
+    def _sent(self, upload: _Upload) -> tuple[Sent, list[Bell]]:
+        client, facts, bells = self._accounts.client(upload.lease.connection), upload.facts, list[Bell]()
+        before = client.calls
+        if upload.record.phase == CANARY:
+            sent, bells = self._canary.send(client, facts, upload.chunk)
+        else:
+            sent = send(client, facts.audience_id, upload.chunk, skip_required=facts.skip_required)
+        return replace(sent, calls=client.calls - before), bells
+
+    def _send_another_way(self, upload: _Upload, error: SendAnotherWay) -> list[Bell]:
+        if upload.facts.status_for_all:
+            return self._mend(upload, error)
+        return self._canary.change_manners(upload.facts) + self._park(
+            upload, Park(timedelta(), deferred=True)
+        )
+
+    def _settle(self, upload: _Upload, sent: Sent) -> list[Bell]:
+        found, chunk, segments = sent.members, upload.chunk, upload.facts.segments
         ask_again = upload.record.attempts < MAX_ATTEMPTS
-        lines = lines_of_refusals(upload.staged, upload.facts.segments, refused)
-        if missing and not ask_again:
-            lines += self._unanswered(upload, missing)
-        return self._record(
+        lines = lines_of_refusals(chunk, segments, found.refused)
+        lines += lines_of_suppressed(chunk, segments, found.suppressed)
+        if found.missing and not ask_again:
+            lines += lines_of_failures(
+                chunk, segments, found.missing, code="unanswered", message=SENTENCES["unanswered"]
+            )
+        missing = [upload.positions[at] for at in found.missing]
+        bells = self._loud(upload, sent.resubscribed)
+        return bells + self._record(
             upload,
             lines,
             {
-                Outcome.CREATED: outcome.created,
-                Outcome.UPDATED: outcome.updated,
-                Outcome.REJECTED: len(refused),
+                Outcome.CREATED: found.created,
+                Outcome.UPDATED: found.updated,
+                Outcome.REJECTED: len(found.refused),
+                Outcome.SUPPRESSED: len(found.suppressed),
                 Outcome.FAILED: 0 if ask_again else len(missing),
+                "removed": sent.removed,
+                "resubscribed": sent.resubscribed,
+                "api_calls": sent.calls - 1,
             },
             children=[Child(missing)] if missing and ask_again else [],
             attempts=upload.record.attempts + 1,
         )
 
-    def _unanswered(self, upload: _Upload, missing: Sequence[int]) -> list[ReportLine]:
-        return lines_of_failures(
-            upload.staged, upload.facts.segments, missing, code="unanswered", message=SENTENCES["unanswered"]
+    def _loud(self, upload: _Upload, resubscribed: int) -> list[Bell]:
+        if not resubscribed:
+            return []
+        log.critical("consent.broken", resubscribed=resubscribed)
+        sentence = (
+            "Members' statuses were changed by an upload, which must never be: nothing more is sent; "
+            "compare the audience with its history in Mailchimp before anything else is exported."
         )
+        return self._runs.stop(upload.lease.run_id, status="failed", sentence=sentence)[1]
 
     def _mend(self, upload: _Upload, error: SegmentExportError) -> list[Bell]:
         record, lease = upload.record, upload.lease
@@ -145,6 +183,8 @@ class UploadJob:
                 return self._park(upload, verdict)
             case GiveUp(reason, may_be_open):
                 return self._slots.give_up(lease, reason=reason, may_be_open=may_be_open)[1]
+            case Split() if not upload.chunk.rows:
+                return self._slots.give_up(lease, reason="refused", may_be_open=False)[1]
             case Split():
                 parts = [Child(part) for part in halves(upload.positions)]
                 return self._record(upload, [], {}, children=parts, attempts=record.attempts)
@@ -155,9 +195,8 @@ class UploadJob:
                 return stopped + self._park(upload, Park(timedelta(), deferred=True))
 
     def _reject(self, upload: _Upload, code: str, field: str, message: str) -> list[Bell]:
-        at = upload.positions[0]
-        refusal = Refusal(addresses_of(upload.staged.body)[at], code, message, field)
-        lines = lines_of_refusals(upload.staged, upload.facts.segments, [(at, refusal)])
+        refusal = Refusal(addresses_of(upload.chunk.body)[0], code, message, field)
+        lines = lines_of_refusals(upload.chunk, upload.facts.segments, [(0, refusal)])
         return self._record(upload, lines, {Outcome.REJECTED: 1})
 
     def _park(self, upload: _Upload, verdict: Park) -> list[Bell]:
@@ -198,12 +237,9 @@ class UploadJob:
             children=children,
             attempts=attempts,
         )
-        log.info(
-            "chunk.settled" if counted else "chunk.settled_late",
-            **outcomes,
-            parts=len(children),
-            ms=round(took / timedelta(milliseconds=1)),
-        )
+        event = "chunk.settled" if counted else "chunk.settled_late"
+        counts = {name: count for name, count in outcomes.items() if count}
+        log.info(event, **counts, parts=len(children), ms=round(took / timedelta(milliseconds=1)))
         return bells
 
     def _wait_for_store(self, lease: Lease, error: SegmentExportError) -> list[Bell]:
@@ -211,11 +247,6 @@ class UploadJob:
         return self._slots.park(
             lease, reason=ParkReason.DEFERRED, delay=_STORE_DELAY, may_be_open=False, took=timedelta()
         )[1]
-
-    def _read(self, lease: Lease, record: ChunkRecord) -> StagedChunk:
-        epoch, _, rest = lease.chunk.partition("-")
-        number = int(rest.partition(".")[0])
-        return read_chunk(self._objects, self._sealer, lease.run_id, int(epoch), number, record.location)
 
     def _load_facts(self, run_id: str, _epoch: str) -> RunFacts | None:
         return self._runs.facts(run_id)

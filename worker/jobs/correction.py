@@ -1,0 +1,109 @@
+"""Corrects a run's snapshot at its end: who was not accepted does not count, refusals are remembered."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+import polars as pl
+
+from worker.exports.delta import rebit
+from worker.exports.hashes import to_bytes
+from worker.exports.outcomes import Outcome, ReportLine
+from worker.exports.quarantine import Quarantined, classify, until
+from worker.exports.statuses import hash_of
+from worker.exports.uploading import Refusal
+from worker.jobs.memory import Memory
+from worker.store.objects import MissingObject
+from worker.store.snapshots import Manifest
+
+_NOT_ACCEPTED: Final = frozenset({Outcome.REJECTED, Outcome.SUPPRESSED, Outcome.FAILED})
+_NO_PAYLOAD: Final = 0
+"""Of a member who was accepted once: whatever is sent next is different, and they can still leave."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What a run's end knows: the lines of those sent and not taken, and who still has a lost tag."""
+
+    refused: Sequence[ReportLine]
+    undone: Sequence[str]
+
+    @classmethod
+    def of(cls, lines: Iterable[ReportLine], undone: Sequence[str]) -> "Ending":
+        """Keeps of the report what concerns the snapshot."""
+        return cls([line for line in lines if line.outcome in _NOT_ACCEPTED], undone)
+
+
+def correct(
+    memory: Memory, export: str, version: str, *, before: str, ending: Ending, quarantine_days: int
+) -> str:
+    """Makes the drafted snapshot true; gives its version, or '' if the plan got no further than to begin it.
+
+    `before` is the version that counted until now. Repeating it changes nothing.
+    """
+    try:
+        draft = memory.manifest(export, version)
+    except MissingObject:
+        return ""
+    base = msgspec.structs.replace(
+        draft, shards=draft.shards[: len(draft.shards) - draft.late], late=0, excluded=b""
+    )
+    out = hash_of([line.email for line in ending.refused] + list(ending.undone)).unique()
+    drafted = memory.rows(base, out)
+    excluded = drafted["address_hash"]
+    corrected = msgspec.structs.replace(
+        base,
+        excluded=to_bytes(excluded),
+        members=sum(base.shards) - excluded.len(),
+        quarantine=_quarantine(base, ending.refused, drafted, quarantine_days),
+    )
+    memory.commit(corrected, _once_accepted(memory, before, base, drafted, out))
+    return version
+
+
+def _once_accepted(
+    memory: Memory, before: str, base: Manifest, drafted: pl.DataFrame, out: pl.Series
+) -> pl.DataFrame:
+    """Those who were accepted before this run: their tags are still there, whatever became of them now."""
+    if not before or before == base.version:
+        return drafted.clear()
+    try:
+        earlier = memory.manifest(base.export, before)
+    except MissingObject:
+        return drafted.clear()
+    if earlier.audience_id != base.audience_id:
+        return drafted.clear()
+    rows = memory.rows(earlier, out)
+    now = drafted.select("address_hash", pl.col("tags").alias("new"))
+    return (
+        rows.with_columns(rebit(rows["tags"], earlier.tags, base.tags))
+        .join(now, on="address_hash", how="left")
+        .with_columns(
+            tags=pl.col("tags") | pl.col("new").fill_null(0),
+            payload_hash=pl.lit(_NO_PAYLOAD, dtype=pl.UInt128),
+        )
+        .drop("new")
+    )
+
+
+def _quarantine(
+    base: Manifest, refused: Sequence[ReportLine], drafted: pl.DataFrame, days: int
+) -> tuple[Quarantined, ...]:
+    now = datetime.now(UTC)
+    hashes = dict(
+        zip(drafted["email"], zip(drafted["address_hash"], drafted["payload_hash"], strict=True), strict=True)
+    )
+    entries = {each.email: each for each in base.quarantine if datetime.fromisoformat(each.until) > now}
+    for line in refused:
+        fate = classify(Refusal(line.email, line.code, line.message, line.field))
+        end = until(now, fate, days)
+        known = hashes.get(line.email.strip().lower())
+        if line.outcome == Outcome.FAILED or end is None or known is None or not days:
+            continue
+        address, payload = (number.to_bytes(16, "little") for number in known)
+        entries[line.email] = Quarantined(
+            address, payload, line.email, line.code, line.message, end.isoformat()
+        )
+    return tuple(entries.values())
