@@ -99,6 +99,7 @@ def build(settings: Settings) -> RedisBroker:
             holding=holding,
             objects=objects,
             sealer=keyring,
+            velocity_delay=settings.velocity_delay,
         ),
         finish=finish,
         doorbell=doorbell,

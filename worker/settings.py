@@ -91,8 +91,9 @@ class Settings(BaseSettings):
 
     `lease`: a worker that does not renew a call for so long is taken for dead. `call_deadline`: how long a
     call may take in all; Mailchimp gives up after 120 s (its documentation). `run_deadline`: how long a run
-    goes on trying. `keep`: how long runs and reports are remembered. `run_on`: how long a thread goes on with
-    granted chunks before it goes back to the queue.
+    goes on trying. `keep`: how long runs and reports are remembered. `velocity_delay`: when somebody is
+    tried again who signed up to too many lists lately. `run_on`: how long a thread goes on with granted
+    chunks before it goes back to the queue.
     """
 
     model_config = SettingsConfigDict(frozen=True, case_sensitive=True, hide_input_in_errors=True)
@@ -140,6 +141,11 @@ class Settings(BaseSettings):
     )
     keep: Duration = Field(
         timedelta(days=30), validation_alias="SEGMENT_EXPORT_KEEP", description=_DURATION_RULE
+    )
+    velocity_delay: Duration = Field(
+        timedelta(minutes=5),
+        validation_alias="SEGMENT_EXPORT_VELOCITY_DELAY",
+        description=_DURATION_RULE,
     )
     run_on: Duration = Field(
         timedelta(seconds=5), validation_alias="SEGMENT_EXPORT_RUN_ON", description=_DURATION_RULE

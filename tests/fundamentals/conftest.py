@@ -9,7 +9,11 @@ from tests.profiles import Segments, segments
 from tests.system import System
 
 # leases short enough that a lost worker is noticed within a test's patience
-SETTINGS = {"SEGMENT_EXPORT_LEASE": "4s", "SEGMENT_EXPORT_CALL_DEADLINE": "4s"}
+SETTINGS = {
+    "SEGMENT_EXPORT_LEASE": "4s",
+    "SEGMENT_EXPORT_CALL_DEADLINE": "4s",
+    "SEGMENT_EXPORT_VELOCITY_DELAY": "1s",
+}
 
 
 @pytest.fixture(scope="session")

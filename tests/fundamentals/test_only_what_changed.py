@@ -212,3 +212,33 @@ def test_segments_keep_their_order_of_many(system: System) -> None:
     run = exported(system, made, "r1")
     assert run.profiles["created"] + run.profiles["duplicate"] == made.rows
     assert_exact(system, run, made)
+
+
+def test_a_renamed_segment_takes_its_tag_along(system: System, clean: pl.DataFrame) -> None:
+    """Nobody is left with the old tag, and the tag is the same one."""
+    made = split(clean)
+    exported(system, made, "r1")
+    catalog = (system.folder / "catalog.yaml").read_text()
+    system.apply(catalog.replace(TAGS[0], "Most loyal customers"))
+    run = exported(system, made, "r2")
+    assert run.status == "successful"
+    assert system.standin.audience().tags() == {
+        "Most loyal customers": made.loyal.height,
+        TAGS[1]: made.churning.height,
+    }
+
+
+def test_who_signed_up_to_too_many_lists_is_tried_again_and_then_later(
+    system: System, clean: pl.DataFrame
+) -> None:
+    """Asked again after a while; still refused, they are in quarantine for a day and the next run goes on."""
+    made = split(clean)
+    hasty = made.loyal["email"][3]
+    system.standin.audience().refuse_velocity([hasty])
+    first = exported(system, made, "r1")
+    assert first.profiles["rejected"] == 1
+    (line,) = [line for line in system.report(first.run_id) if line["outcome"] == "rejected"]
+    assert line["email"] == hasty
+    second = exported(system, made, "r2")
+    assert second.status == "successful"
+    assert second.profiles["suppressed"] == 1

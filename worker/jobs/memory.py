@@ -1,6 +1,6 @@
 """What an export remembers from run to run: whom Mailchimp took, with what, and whom it refused."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -25,10 +25,14 @@ _UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1)}
 
 @dataclass(frozen=True)
 class Previous:
-    """The snapshot that a run is compared with; its tags are bits of the run's segments (`KNOWN`)."""
+    """The snapshot that a run is compared with; its tags are bits of the run's segments (`KNOWN`).
+
+    `renamed` has the old and the new name of each tag whose segment has another name by now.
+    """
 
     manifest: Manifest
     rows: pl.DataFrame
+    renamed: Mapping[str, str]
 
     def refused(self, now: datetime) -> pl.DataFrame:
         """Who is in quarantine, with the payload that was refused (`REFUSED`)."""
@@ -69,10 +73,10 @@ class Memory:
         if manifest.audience_id != export.audience_id:
             log.info("snapshot.other_audience", hint="everything is sent")
             return None
-        masks = rebit(rows["tags"], manifest.tags, tags)
-        return Previous(
-            manifest, rows.select("address_hash", "payload_hash").with_columns(masks).select(list(KNOWN))
-        )
+        renamed = _renamed(manifest, export, tags)
+        masks = rebit(rows["tags"], [renamed.get(name, name) for name in manifest.tags], tags)
+        known = rows.select("address_hash", "payload_hash").with_columns(masks)
+        return Previous(manifest, known.select(list(KNOWN)), renamed)
 
     def writer(self, export: str, version: str) -> SnapshotWriter:
         """Begins a new snapshot, which counts for nothing until it is committed and a run's end names it."""
@@ -123,6 +127,7 @@ class Memory:
             made_at=now,
             last_full=now if full or previous is None else previous.manifest.last_full,
             quarantine=previous.manifest.quarantine if previous else (),
+            segments=export.segments,
         )
         snapshots.commit(self._objects, self._sealer, manifest)
 
@@ -163,6 +168,12 @@ class Memory:
         for version in found:
             if version not in than:
                 self.drop(export, version)
+
+
+def _renamed(manifest: Manifest, export: Export, tags: Sequence[str]) -> dict[str, str]:
+    now = dict(zip(export.segments, tags, strict=True))
+    before = zip(manifest.segments, manifest.tags, strict=False)
+    return {old: now[segment] for segment, old in before if now.get(segment, old) != old}
 
 
 def full_is_due(previous: Previous | None, full_every: str | None, now: datetime) -> bool:

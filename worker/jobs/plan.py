@@ -144,6 +144,7 @@ class PlanJob:
             )
             self._check_guard(plan, approved=facts.approved)
             self._note(plan)
+            self._rename_tags(plan)
             self._stage(plan)
 
     def _fields(self, claim: PlanClaim, export: Export, connection: Connection) -> Sequence[MergeField]:
@@ -234,6 +235,17 @@ class PlanJob:
         if not noted:
             self._ring(self._runs.abort(plan.claim, status="canceled", sentence=""))
             raise VoidPlan
+
+    def _rename_tags(self, plan: _Plan) -> None:
+        """A segment that was renamed takes its tag along; where the new name is taken, the old tag stays."""
+        for old, new in plan.previous.renamed.items() if plan.previous else ():
+
+            def move(client: MailchimpClient, old: str = old, new: str = new) -> None:
+                tag_id = client.find_tag(plan.export.audience_id, old)
+                if tag_id is not None and client.find_tag(plan.export.audience_id, new) is None:
+                    client.rename_tag(plan.export.audience_id, tag_id, new)
+
+            self._accounts.call(plan.connection, plan.claim.run_id, move)
 
     def _stage(self, plan: _Plan) -> None:
         writer = self._memory.writer(plan.export.name, plan.version)

@@ -14,6 +14,7 @@ from worker.errors import ChunkRefused, SegmentExportError
 from worker.exports.chunks import StagedChunk, part_of
 from worker.exports.failures import SENTENCES
 from worker.exports.outcomes import Outcome, ReportLine
+from worker.exports.quarantine import Fate, classify
 from worker.exports.reporting import lines_of_failures, lines_of_refusals, lines_of_suppressed
 from worker.exports.uploading import Refusal, addresses_of, halves, narrow
 from worker.exports.verdict import MAX_ATTEMPTS, GiveUp, Park, Reject, Split, Stop, decide
@@ -67,7 +68,9 @@ class UploadJob:
         holding: Holding,
         objects: Objects,
         sealer: Sealer,
+        velocity_delay: timedelta,
     ) -> None:
+        self._velocity_delay = velocity_delay
         self._slots = slots
         self._runs = runs
         self._accounts = accounts
@@ -133,7 +136,8 @@ class UploadJob:
     def _settle(self, upload: _Upload, sent: Sent) -> list[Bell]:
         found, chunk, segments = sent.members, upload.chunk, upload.facts.segments
         ask_again = upload.record.attempts < MAX_ATTEMPTS
-        lines = lines_of_refusals(chunk, segments, found.refused)
+        refused, hasty = self._without_hasty(upload, found.refused)
+        lines = lines_of_refusals(chunk, segments, refused)
         lines += lines_of_suppressed(chunk, segments, found.suppressed)
         if found.missing and not ask_again:
             lines += lines_of_failures(
@@ -147,16 +151,27 @@ class UploadJob:
             {
                 Outcome.CREATED: found.created,
                 Outcome.UPDATED: found.updated,
-                Outcome.REJECTED: len(found.refused),
+                Outcome.REJECTED: len(refused),
                 Outcome.SUPPRESSED: len(found.suppressed),
                 Outcome.FAILED: 0 if ask_again else len(missing),
                 "removed": sent.removed,
                 "resubscribed": sent.resubscribed,
                 "api_calls": sent.calls - 1,
             },
-            children=[Child(missing)] if missing and ask_again else [],
+            children=[*([Child(missing)] if missing and ask_again else []), *hasty],
             attempts=upload.record.attempts + 1,
         )
+
+    def _without_hasty(
+        self, upload: _Upload, refused: Sequence[tuple[int, Refusal]]
+    ) -> tuple[list[tuple[int, Refusal]], list[Child]]:
+        """Who signed up to too many lists is asked again after minutes, once; then comes quarantine."""
+        if upload.record.attempts:
+            return list(refused), []
+        hasty = {at for at, refusal in refused if classify(refusal) == Fate.VELOCITY}
+        final = [each for each in refused if each[0] not in hasty]
+        again = [upload.positions[at] for at in sorted(hasty)]
+        return final, [Child(again, self._velocity_delay)] if again else []
 
     def _loud(self, upload: _Upload, resubscribed: int) -> list[Bell]:
         if not resubscribed:

@@ -22,7 +22,7 @@ class Manifest(msgspec.Struct, frozen=True):
     Bit n of a row's `tags` stands for the tag `tags[n]`. `shards` has the number of rows of each shard;
     `excluded` the address hashes (16 bytes each, little-endian) of rows that don't count, since their members
     were not accepted in the end; `members` is the number of rows without these. `quarantine` holds who was
-    refused. `made_at` and `last_full` are times in ISO 8601.
+    refused. `segments` names the segment behind each tag. `made_at` and `last_full` are times in ISO 8601.
     """
 
     export: str
@@ -36,6 +36,7 @@ class Manifest(msgspec.Struct, frozen=True):
     excluded: bytes = b""
     late: Count = 0
     quarantine: tuple[Quarantined, ...] = ()
+    segments: tuple[str, ...] = ()
     format: int = FORMAT
 
     def __repr__(self) -> str:
