@@ -9,7 +9,7 @@ from dramatiq.broker import Broker
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Middleware
 
-from worker import actors, logs
+from worker import actors, logs, signals
 from worker.broker import Doorbell, WorkerTuning, make_broker
 from worker.jobs.accounts import Accounts
 from worker.jobs.canary import Canary
@@ -41,6 +41,7 @@ def boot() -> None:
     """Builds a worker process from the environment."""
     settings = Settings.from_environment()
     logs.configure(settings.log_format)
+    signals.take_repeated_terms_for_one()
     dramatiq.set_broker(build(settings))
 
 
