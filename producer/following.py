@@ -11,7 +11,7 @@ import redis
 
 from producer.summary import duration
 from worker.exports.outcomes import Outcome
-from worker.exports.runs import RunDocument
+from worker.exports.runs import HELD, RunDocument
 from worker.state.presence import Presence
 from worker.state.runs import Runs
 from worker.state.slots import ConnectionState, Slots
@@ -27,8 +27,6 @@ _WORKERS_EVERY: Final = 5.0
 _OUTAGE: Final = 60.0
 
 _ANSWERED: Final = (Outcome.CREATED, Outcome.UPDATED, Outcome.REJECTED)
-# not a final state, but one that only a person ends
-_HELD: Final = "held"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,7 @@ class Look:
     @property
     def over(self) -> bool:
         """Whether there is nothing more to wait for."""
-        return self.run.ended or self.run.status == _HELD
+        return self.run.ended or self.run.status == HELD
 
     @property
     def total(self) -> int:

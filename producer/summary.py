@@ -1,12 +1,12 @@
 """Runs as people read them: a few side by side in full, many as a table, and what is worth doing next."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from producer.wording import columns, moment, number, span, table
 from worker.exports.outcomes import Outcome
-from worker.exports.runs import RunDocument
+from worker.exports.runs import Lint, RunDocument, Trigger
 
 # what a report lists: all who were not created, updated or unchanged
 LEFT_OUT: Final = (
@@ -35,7 +35,14 @@ def left_out(run: RunDocument) -> int:
 def summary(runs: Sequence[RunDocument]) -> str:
     """How runs stand, and what to do about it."""
     shown = _in_full(runs) if len(runs) <= _SIDE_BY_SIDE else _outcomes(runs)
-    return "\n".join([shown, *_remarks(runs)])
+    lint = [lint_table(runs[0].lint)] if len(runs) == 1 and runs[0].lint else []
+    return "\n\n".join([shown, *lint]) + "".join(f"\n{remark}" for remark in _remarks(runs))
+
+
+def lint_table(lint: Mapping[str, Lint]) -> str:
+    """What does not fit the merge fields, a row for each of them."""
+    rows = [[tag, number(each.bad), number(each.cut), ", ".join(each.rows)] for tag, each in lint.items()]
+    return table(["MERGE FIELD", "BAD VALUES", "CUT", "ROWS, FOR INSTANCE"], rows, right={1, 2})
 
 
 def list_of_runs(runs: Sequence[RunDocument]) -> str:
@@ -60,7 +67,7 @@ def list_of_runs(runs: Sequence[RunDocument]) -> str:
 _FACTS: Final[Sequence[tuple[str, Callable[[RunDocument], str]]]] = (
     ("run", lambda run: run.run_id),
     ("export", lambda run: run.export),
-    ("trigger", lambda run: f"{run.trigger.kind} {run.trigger.refresh_id or ''}".rstrip()),
+    ("trigger", lambda run: _trigger(run.trigger)),
     ("status", lambda run: run.status),
     ("started (UTC)", lambda run: moment(run.started_at)),
 )
@@ -72,6 +79,12 @@ _FIGURES: Final[Sequence[tuple[str, Callable[[RunDocument], int]]]] = (
     ("  failed", lambda run: run.chunks.failed),
     ("API calls", lambda run: run.api_calls),
 )
+
+
+def _trigger(trigger: Trigger) -> str:
+    if trigger.retries:
+        return f"{trigger.kind} of {trigger.retries}"
+    return f"{trigger.kind} {trigger.refresh_id or ''}".rstrip()
 
 
 def _in_full(runs: Sequence[RunDocument]) -> str:

@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from producer.application import Producer
-from producer.following import Follower, follow
+from producer.following import NO_WORKERS, Follower, follow
 from producer.screens import screen
 from producer.summary import summary
 from producer.wording import counted
@@ -44,6 +44,27 @@ def wait_for(producer: Producer, run_ids: Sequence[str]) -> list[RunDocument]:
     except KeyboardInterrupt:
         note(_goes_on(run_ids))
         raise click.exceptions.Exit(INTERRUPTED) from None
+
+
+def begun(producer: Producer, started: RunDocument, *, wait: bool, as_json: bool) -> None:
+    """Tells of a run that was started or, on demand, of its end."""
+    if wait:
+        ended = wait_for(producer, [started.run_id])
+        finish(ended, ended[0], as_json=as_json)
+        return
+    if as_json:
+        print_json(started)
+    tell_started(producer, [started], as_json=as_json)
+
+
+def tell_started(producer: Producer, runs: Sequence[RunDocument], *, as_json: bool) -> None:
+    """Tells people of runs that were started, and how to follow them."""
+    for each in runs:
+        click.echo(f"Run {each.run_id} of {each.export} is {each.status}.", err=as_json)
+    if len(runs) == 1 and not runs[0].ended:
+        note(f"To follow it: segment-export watch {runs[0].run_id}")
+    if not all(each.ended for each in runs) and not producer.presence.alive():
+        note(NO_WORKERS)
 
 
 def finish(runs: Sequence[RunDocument], document: Any, *, as_json: bool) -> None:

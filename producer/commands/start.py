@@ -6,9 +6,17 @@ from typing import Any
 import click
 
 from producer.application import Producer
-from producer.commands.common import finish, json_option, note, print_json, wait_for, wait_option
+from producer.commands.common import (
+    begun,
+    finish,
+    json_option,
+    note,
+    print_json,
+    tell_started,
+    wait_for,
+    wait_option,
+)
 from producer.events import refresh_finished, run_all, run_export, unknown_segments
-from producer.following import NO_WORKERS
 from worker.exports.runs import RunDocument
 
 
@@ -29,7 +37,7 @@ def run(
         started = run_all(producer, full=full)
         _several(producer, started, refresh_id=None, wait=wait, as_json=as_json)
     else:
-        _one(producer, run_export(producer, export, full=full), wait=wait, as_json=as_json)
+        begun(producer, run_export(producer, export, full=full), wait=wait, as_json=as_json)
 
 
 @click.command()
@@ -52,16 +60,6 @@ def refresh(
     _several(producer, refreshed.runs, refresh_id=refresh_id, wait=wait, as_json=as_json)
 
 
-def _one(producer: Producer, started: RunDocument, *, wait: bool, as_json: bool) -> None:
-    if wait:
-        ended = wait_for(producer, [started.run_id])
-        finish(ended, ended[0], as_json=as_json)
-        return
-    if as_json:
-        print_json(started)
-    _tell(producer, [started], as_json=as_json)
-
-
 def _several(
     producer: Producer, runs: Sequence[RunDocument], *, refresh_id: str | None, wait: bool, as_json: bool
 ) -> None:
@@ -74,17 +72,8 @@ def _several(
         return
     if as_json:
         print_json(_document(refresh_id, runs))
-    _tell(producer, runs, as_json=as_json)
+    tell_started(producer, runs, as_json=as_json)
 
 
 def _document(refresh_id: str | None, runs: Sequence[RunDocument]) -> dict[str, Any]:
     return {"refresh_id": refresh_id, "runs": runs}
-
-
-def _tell(producer: Producer, runs: Sequence[RunDocument], *, as_json: bool) -> None:
-    for each in runs:
-        click.echo(f"Run {each.run_id} of {each.export} is {each.status}.", err=as_json)
-    if len(runs) == 1 and not runs[0].ended:
-        note(f"To follow it: segment-export watch {runs[0].run_id}")
-    if not all(each.ended for each in runs) and not producer.presence.alive():
-        note(NO_WORKERS)

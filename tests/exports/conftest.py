@@ -1,6 +1,6 @@
 """Segments in memory, for planning."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -22,6 +22,10 @@ class MemoryTable:
     @property
     def columns(self) -> Sequence[str]:
         return self.frame.columns
+
+    @property
+    def kinds(self) -> Mapping[str, pl.DataType]:
+        return self.frame.schema
 
     def batches(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
         yield from self.frame.select(selectors.by_name(*columns)).iter_slices(self.height)

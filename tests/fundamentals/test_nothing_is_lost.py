@@ -115,9 +115,6 @@ def test_a_refusal_of_the_whole_connection_ends_the_run_with_one_sentence(
     assert sum(run.profiles.values()) == 2 * run.profiles["read"]
 
 
-@pytest.mark.xfail(
-    strict=True, raises=TimeoutError, reason="a canary that shows nothing never opens the fan-out"
-)
 def test_a_run_whose_first_members_are_all_refused_goes_on_with_the_others(
     system: System, small: Segments
 ) -> None:

@@ -242,3 +242,32 @@ def test_who_signed_up_to_too_many_lists_is_tried_again_and_then_later(
     second = exported(system, made, "r2")
     assert second.status == "successful"
     assert second.profiles["suppressed"] == 1
+
+
+def test_a_changed_address_moves_its_member(system: System, clean: pl.DataFrame) -> None:
+    """With a key the member goes along, history and all; where the new address is taken, that is reported."""
+    system.apply(two_segments(system.data, mode="mirror", key="customer_id"))
+    made = split(clean)
+    exported(system, made, "r1")
+    audience = system.standin.audience()
+    mover, blocked = made.loyal["email"][0], made.loyal["email"][1]
+    audience.seed([MemberView("taken@inbox.example", "subscribed", {}, ("VIP",))])
+    audience.seed([_with_tag(audience.member(mover), "Friend")])
+    renamed = {mover: "moved@inbox.example", blocked: "taken@inbox.example"}
+    table = clean.with_columns(email=pl.col("email").replace(renamed))
+    system.standin.reset_statistics()
+    run = exported(system, split(table), "r2")
+    assert run.status == "successful", run.error
+    assert run.removed == 0
+    members = audience.members()
+    assert mover not in members
+    assert members["moved@inbox.example"].tags == ("Friend", TAGS[0])
+    assert members["taken@inbox.example"].tags == (TAGS[0], "VIP")
+    assert members[blocked].tags == ()
+    assert system.ledger.hget(f"se:run:{run.run_id}", "not_moved") == "1"
+    assert audience.status_changes() == []
+
+
+def _with_tag(member: MemberView | None, tag: str) -> MemberView:
+    assert member is not None
+    return MemberView(member.email_address, member.status, member.merge_fields, (*member.tags, tag))

@@ -9,14 +9,16 @@ from producer.bars import Bars, fitting
 from producer.following import NO_WORKERS, Look
 from producer.screens import Lines, line
 from producer.summary import list_of_runs, summary
-from worker.exports.runs import RunDocument, Trigger
+from worker.exports.runs import Lint, RunDocument, Trigger
 from worker.state.slots import ConnectionState
 
 STARTED, FINISHED = "2026-11-24T02:00:00.000Z", "2026-11-24T02:03:20.400Z"
 CALLS = ConnectionState(limit=10, max=10, open=9, paused=False, cooling_ms=0)
 
 
-def run(status: str = "uploading", *, export: str = "weekly", **counts: int) -> RunDocument:
+def run(
+    status: str = "uploading", *, export: str = "weekly", lint: dict[str, Lint] | None = None, **counts: int
+) -> RunDocument:
     return RunDocument.of(
         run_id=f"20261124-020000-{export}",
         export=export,
@@ -26,6 +28,7 @@ def run(status: str = "uploading", *, export: str = "weekly", **counts: int) -> 
         started_at=STARTED,
         finished_at=FINISHED if status in {"successful", "partial"} else None,
         error=None,
+        lint=lint,
     )
 
 

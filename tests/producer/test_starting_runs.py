@@ -121,8 +121,9 @@ def test_run_prints_the_run_document_and_nothing_else_on_standard_output(
     document = json.loads(result.stdout)
     assert list(document) == [
         *("run_id", "export", "trigger", "status", "profiles", "removed", "resubscribed"),
-        *("chunks", "api_calls", "started_at", "finished_at", "error"),
+        *("chunks", "api_calls", "started_at", "finished_at", "error", "lint"),
     ]
+    assert document["lint"] == {}
     assert document["run_id"] == catalog.runs.recent()[0].run_id
     assert "is queued" in result.stderr
 

@@ -366,11 +366,17 @@ def test_uploads_wait_for_the_canary_and_removals_for_the_uploads(ledger: Ledger
     assert ledger.runs.document("r1").removed == 4
 
 
-def test_nothing_goes_out_behind_a_canary_that_was_not_looked_at(ledger: Ledger) -> None:
+def test_behind_a_canary_that_showed_nothing_another_one_goes_first(ledger: Ledger) -> None:
     claim, lease = canary(ledger)
-    assert settle(ledger, lease) == []
+    (other,) = settle(ledger, lease)
+    assert other.chunk == "1-1"
     assert ledger.runs.seal(claim, []) == (True, [])
-    assert [bell.chunk for bell in ledger.runs.pass_canary("r1")] == ["1-1", "1-2"]
+    again = ledger.slots.begin(Lease("c", "r1", other.chunk, other.token))
+    assert again is not None
+    assert again.phase == 0
+    assert [bell.chunk for bell in ledger.runs.pass_canary("r1")] == []
+    (upload,) = settle(ledger, Lease("c", "r1", other.chunk, other.token))
+    assert upload.chunk == "1-2"
 
 
 def test_a_canary_that_shows_harm_stops_everything_behind_it(ledger: Ledger) -> None:

@@ -30,6 +30,13 @@ def choose_canary(found: Survey) -> tuple[Survey, Survey]:
     return _only(found, chosen, keep=True), _only(found, chosen, keep=False)
 
 
+def only_these(found: Survey, addresses: pl.Series) -> Survey:
+    """The survey with only the members of these addresses to be sent."""
+    rows = everybody_but(found, None)
+    chosen = rows.filter(pl.col("address_hash").is_in(addresses.implode()))["row"]
+    return _only(found, chosen, keep=True)
+
+
 def _only(found: Survey, chosen: pl.Series, *, keep: bool) -> Survey:
     rows = found.rows.with_row_index("row")
     is_chosen = pl.col("row").is_in(chosen.implode())

@@ -13,6 +13,7 @@ class Kind(StrEnum):
     TAG = "tag"
     UNTAG = "untag"
     ARCHIVE = "archive"
+    MOVE = "move"
 
 
 class StagedChunk(msgspec.Struct, frozen=True):
@@ -23,8 +24,9 @@ class StagedChunk(msgspec.Struct, frozen=True):
     in the export's list. Both exist so that a refusal can be traced to its profile. `known` holds a u8 for
     each member, the code of the status it was known to have (`worker.exports.statuses`), or is empty.
 
-    Of other kinds `body` is a JSON list of addresses, and `target` the id of the tag. `people` is how many of
-    them count as removed when the chunk is done: somebody who loses two tags counts once.
+    Of other kinds `body` is a JSON list of addresses (of moves: of pairs, the old and the new one), and
+    `target` the id of the tag. `people` is how many of them count as removed when the chunk is done: somebody
+    who loses two tags counts once.
     """
 
     number: int

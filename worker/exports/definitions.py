@@ -161,6 +161,9 @@ class Export(Named):
     run: Annotated[Literal["on_refresh", "manual"], BeforeValidator(field_rules.no_schedule)] = Field(
         "on_refresh", description="on_refresh or manual"
     )
+    key: Column | None = Field(
+        None, description="the column that tells a person whose address changed, such as customer_id"
+    )
     mode: Literal["upsert", "mirror"] = Field("upsert", description="upsert or mirror")
     status_if_new: Literal["subscribed", "pending", "transactional"] = Field(
         "subscribed", description="subscribed, pending or transactional"
@@ -178,6 +181,7 @@ class Export(Named):
         30, description="a whole number of days, 0 or above"
     )
     skip_required: bool = Field(False, description="true or false")
+    create_merge_fields: bool = Field(False, description="true or false")
     on_null: Literal["clear", "keep"] = Field("clear", description="clear or keep")
     on_bad_value: Literal["omit", "reject"] = Field("omit", description="omit or reject")
 

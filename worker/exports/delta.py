@@ -9,7 +9,14 @@ import polars as pl
 
 from worker.exports.plan import RowVerdict, Survey
 
-KNOWN: Final = {"address_hash": pl.UInt128(), "payload_hash": pl.UInt128(), "tags": pl.UInt64()}
+KNOWN: Final = {
+    "address_hash": pl.UInt128(),
+    "payload_hash": pl.UInt128(),
+    "tags": pl.UInt64(),
+    "key_hash": pl.UInt128(),
+}
+NO_PAYLOAD: Final = 0
+"""Of a member who was accepted once: whatever is sent next is different, and they can still leave."""
 OUT: Final = {"address_hash": pl.UInt128(), "why": pl.UInt8()}
 REFUSED: Final = {"address_hash": pl.UInt128(), "payload_hash": pl.UInt128(), "why": pl.UInt8()}
 LEFT: Final = {"address_hash": pl.UInt128(), "lost": pl.UInt64(), "gone": pl.Boolean()}
@@ -44,7 +51,8 @@ class Standing(msgspec.Struct, frozen=True):
     `accepted` (`KNOWN`): what Mailchimp took last time, its tags as bits of this run's segments; None if
     there is nothing to compare with. `out` (`OUT`): who is not to be written to, whatever the profile says.
     `refused` (`REFUSED`): payloads that Mailchimp refused for good. `asked`: only these addresses are asked
-    for; None for everybody. `full`: send also what has not changed.
+    for, quarantined or not, and whoever has been accepted since is unchanged; None for everybody. `full`:
+    send also what has not changed.
     """
 
     accepted: pl.DataFrame | None = None
@@ -62,20 +70,32 @@ def hold_against(survey: Survey, standing: Standing) -> Survey:
         rows = rows.join(standing.statuses, on="address_hash", how="left", maintain_order="left")
         rows = rows.with_columns(pl.col("status").fill_null(0))
     if standing.asked is not None:
-        rows = _mark(rows, ~pl.col("address_hash").is_in(standing.asked.implode()), RowVerdict.NOT_ASKED)
-        unasked = pl.col("address_hash").is_null()
-        rows = rows.with_columns(
-            verdict=pl.when(unasked).then(int(RowVerdict.NOT_ASKED)).otherwise("verdict").cast(pl.UInt8)
-        )
+        rows = _only(rows, standing.asked)
     if standing.out is not None and standing.out.height:
         rows = _with_reason(rows, standing.out, ["address_hash"])
     if standing.refused is not None and standing.refused.height and standing.asked is None:
         rows = _with_reason(rows, standing.refused, ["address_hash", "payload_hash"])
     if standing.accepted is not None and not standing.full:
-        same = standing.accepted.select("address_hash", "payload_hash").with_columns(same=pl.lit(value=True))
-        joined = rows.join(same, on=["address_hash", "payload_hash"], how="left", maintain_order="left")
-        rows = _mark(joined, pl.col("same").is_not_null(), RowVerdict.UNCHANGED).drop("same")
+        rows = _unchanged(rows, standing.accepted, asked=standing.asked is not None)
     return msgspec.structs.replace(survey, rows=rows)
+
+
+def _only(rows: pl.DataFrame, asked: pl.Series) -> pl.DataFrame:
+    """Leaves of each person who is asked for the row that stands for them, and of others none."""
+    wanted = pl.col("address_hash").is_in(asked.implode()) & pl.col("kept").is_null()
+    verdict = pl.when(wanted).then("verdict").otherwise(int(RowVerdict.NOT_ASKED))
+    return rows.with_columns(verdict=verdict.cast(pl.UInt8))
+
+
+def _unchanged(rows: pl.DataFrame, accepted: pl.DataFrame, *, asked: bool) -> pl.DataFrame:
+    on = ["address_hash", "payload_hash"]
+    if asked:
+        # what was accepted since may be newer than what this run reads
+        accepted = accepted.filter(pl.col("payload_hash") != pl.lit(NO_PAYLOAD, dtype=pl.UInt128))
+        on = ["address_hash"]
+    known = accepted.select(on).with_columns(same=pl.lit(value=True))
+    joined = rows.join(known, on=on, how="left", maintain_order="left")
+    return _mark(joined, pl.col("same").is_not_null(), RowVerdict.UNCHANGED).drop("same")
 
 
 def _with_reason(rows: pl.DataFrame, reasons: pl.DataFrame, on: Sequence[str]) -> pl.DataFrame:

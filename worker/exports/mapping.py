@@ -36,6 +36,27 @@ def match_fields(settings: PlanSettings, fields: Iterable[MergeField]) -> list[A
     return [Attribute(known[tag], _columns(mapped[tag])) for tag in sorted(mapped)]
 
 
+def lacking_fields(
+    settings: PlanSettings, fields: Iterable[MergeField], tables: Sequence[Table]
+) -> list[MergeField]:
+    """The mapped merge fields that the audience lacks, of the types that their columns in all tables have."""
+    known = {field.tag for field in fields}
+    return [
+        MergeField(tag, tag, _type_for(columns, tables))
+        for tag, columns in sorted(settings.attributes.items())
+        if tag not in known
+    ]
+
+
+def _type_for(columns: str | AddressColumns, tables: Sequence[Table]) -> str:
+    if not isinstance(columns, str):
+        return "address"
+    kinds = [table.kinds[columns] for table in tables if columns in table.kinds]
+    if kinds and all(kind.is_numeric() for kind in kinds):
+        return "number"
+    return "date" if kinds and all(isinstance(kind, pl.Date | pl.Datetime) for kind in kinds) else "text"
+
+
 def check_columns(tables: Iterable[Table], columns: Sequence[str]) -> None:
     """Looks for the columns in every table.
 

@@ -1,6 +1,7 @@
 """The balance sheet: what became of every profile."""
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -16,6 +17,10 @@ class Outcome(StrEnum):
     SUPPRESSED = "suppressed"
     REJECTED = "rejected"
     FAILED = "failed"
+
+
+RETRIED: Final = frozenset({Outcome.REJECTED, Outcome.FAILED})
+"""Whom a retry sends again."""
 
 
 class ReportLine(msgspec.Struct, frozen=True, array_like=True):

@@ -16,7 +16,7 @@ from worker.exports.chunks import StagedChunk
 from worker.exports.folding import fold
 from worker.exports.mapping import check_columns, check_kinds, match_fields
 from worker.exports.members import head, read_members, tail
-from worker.exports.plan import ROWS, PlanSettings, RowVerdict, Survey, Table, columns_of
+from worker.exports.plan import EXAMPLES, ROWS, PlanSettings, RowVerdict, Survey, Table, columns_of
 from worker.exports.staging import stage
 
 __all__ = ["PlanSettings", "RowVerdict", "StagedChunk", "Survey", "Table", "stage", "survey"]
@@ -37,14 +37,17 @@ def survey(tables: Sequence[Table], settings: PlanSettings, fields: Sequence[Mer
     notes = _Notes(settings, attributes)
     heights = [notes.read(table, columns) for table in tables]
     rows = fold(notes.rows(), heights)
+    bad, cut = notes.kept("bad", rows), notes.kept("cut", rows)
     return Survey(
         tables=tables,
         settings=settings,
         attributes=attributes,
         heights=heights,
         rows=_with_tags_in_payload(rows, settings.tags),
-        bad_values=notes.count("bad", rows),
-        cut_values=notes.count("cut", rows),
+        bad_values={tag: numbers.len() for tag, numbers in bad.items()},
+        cut_values={tag: numbers.len() for tag, numbers in cut.items()},
+        bad_rows={tag: numbers.head(EXAMPLES).to_list() for tag, numbers in bad.items()},
+        cut_rows={tag: numbers.head(EXAMPLES).to_list() for tag, numbers in cut.items()},
     )
 
 
@@ -66,29 +69,34 @@ class _Notes:
                 check_kinds(table.where, batch.schema)
             if self._height + batch.height > self._settings.max_profiles:
                 raise StopRun(_too_many(self._settings.max_profiles))
-            self._note(read_members(batch, self._settings, self._attributes))
+            self._note(read_members(batch, self._settings, self._attributes), self._keys(batch))
         return self._height - before
 
     def rows(self) -> pl.DataFrame:
         """The hashes and the verdict of all rows, as far as a row can be judged by itself."""
         empty = pl.DataFrame(
-            schema={name: ROWS[name] for name in ("address_hash", "payload_hash", "verdict")}
+            schema={name: ROWS[name] for name in ("address_hash", "payload_hash", "verdict", "key_hash")}
         )
         frames, self._frames = self._frames, []
         return pl.concat([empty, *frames])
 
-    def count(self, mark: str, rows: pl.DataFrame) -> dict[str, int]:
-        """How many kept rows carry the mark, `bad` or `cut`, by merge tag."""
+    def kept(self, mark: str, rows: pl.DataFrame) -> dict[str, pl.Series]:
+        """The numbers of the kept rows that carry the mark, `bad` or `cut`, by merge tag."""
         kept = rows["verdict"].is_in([RowVerdict.SEND, RowVerdict.REJECTED])
-        return {
-            attribute.field.tag: sum(
-                int(kept.gather(numbers).sum())
-                for numbers in self._marked.get(f"{mark} {attribute.field.tag}", ())
-            )
-            for attribute in self._attributes
-        }
+        nobody = pl.Series(dtype=pl.UInt32)
+        tags = [attribute.field.tag for attribute in self._attributes]
+        marked = {tag: pl.concat([nobody, *self._marked.get(f"{mark} {tag}", ())]) for tag in tags}
+        return {tag: numbers.filter(kept.gather(numbers)) for tag, numbers in marked.items()}
 
-    def _note(self, members: pl.DataFrame) -> None:
+    def _keys(self, batch: pl.DataFrame) -> pl.Series:
+        if self._settings.key is None:
+            return pl.repeat(None, batch.height, dtype=ROWS["key_hash"], eager=True).alias("key_hash")
+        keys = batch.select(pl.col(self._settings.key).cast(pl.String).alias("key"))
+        hashed = plh.col("key").nchash.xxh3_128()
+        known = pl.col("key").is_not_null() & (pl.col("key") != "")
+        return keys.select(pl.when(known).then(hashed).alias("key_hash")).to_series()
+
+    def _note(self, members: pl.DataFrame, keys: pl.Series) -> None:
         settings, attributes = self._settings, self._attributes
         texts = members.select(
             "email", "missing", rejected=self._is_rejected(), head=head(members, settings, attributes)
@@ -98,7 +106,7 @@ class _Notes:
                 plh.col("email").nchash.xxh3_128().alias("address_hash"),
                 plh.col("head").nchash.xxh3_128().alias("payload_hash"),
                 _verdict().alias("verdict"),
-            )
+            ).with_columns(keys)
         )
         for attribute in attributes:
             for mark in (f"bad {attribute.field.tag}", f"cut {attribute.field.tag}"):

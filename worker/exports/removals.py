@@ -8,14 +8,15 @@ import polars as pl
 from worker.exports.chunks import Kind, StagedChunk
 
 _SIZE = 500
-_ARCHIVED_AT_ONCE = 50
-"""Archiving is a call a person; a chunk of them must not outlast its worker's patience."""
+_ONE_BY_ONE = 50
+"""Archiving and moving is a call a person; a chunk of them must not outlast its worker's patience."""
 
 
 def untag_chunks(left: pl.DataFrame, tag_ids: Mapping[int, int], first_number: int) -> Iterator[StagedChunk]:
     """Chunks that take tags off, by the bit of the tag's segment.
 
-    `left` has `email` and `lost`; `tag_ids` gives Mailchimp's id of the tag of each bit that still exists.
+    `left` has `email`, `lost` and `moved`, who has another address now and does not count as removed.
+    `tag_ids` gives Mailchimp's id of the tag of each bit that still exists.
     """
     counted = 0
     number = first_number
@@ -24,7 +25,7 @@ def untag_chunks(left: pl.DataFrame, tag_ids: Mapping[int, int], first_number: i
         losing = left.filter(mask != 0)
         earlier = losing.select((pl.col("lost") & pl.lit(counted, dtype=pl.UInt64)) == 0).to_series()
         for start in range(0, losing.height, _SIZE):
-            people = int(earlier.slice(start, _SIZE).sum())
+            people = int((earlier & ~losing["moved"]).slice(start, _SIZE).sum())
             emails = losing["email"].slice(start, _SIZE).to_list()
             yield _chunk(number, Kind.UNTAG, emails, people, str(tag_id))
             number += 1
@@ -39,11 +40,19 @@ def tag_chunks(sent: pl.DataFrame, bit: int, tag_id: int, first_number: int) -> 
         yield _chunk(first_number + at, Kind.TAG, emails, 0, str(tag_id))
 
 
+def move_chunks(pairs: Sequence[tuple[str, str]], first_number: int) -> Iterator[StagedChunk]:
+    """Chunks that move members from their old address to their new one."""
+    for at, start in enumerate(range(0, len(pairs), _ONE_BY_ONE)):
+        part = pairs[start : start + _ONE_BY_ONE]
+        chunk = _chunk(first_number + at, Kind.MOVE, [], 0, "")
+        yield msgspec.structs.replace(chunk, count=len(part), body=msgspec.json.encode(part))
+
+
 def archive_chunks(left: pl.DataFrame, first_number: int) -> Iterator[StagedChunk]:
     """Chunks that archive those who have left all segments."""
     gone = left.filter("gone")["email"]
-    for at, start in enumerate(range(0, gone.len(), _ARCHIVED_AT_ONCE)):
-        emails = gone.slice(start, _ARCHIVED_AT_ONCE).to_list()
+    for at, start in enumerate(range(0, gone.len(), _ONE_BY_ONE)):
+        emails = gone.slice(start, _ONE_BY_ONE).to_list()
         yield _chunk(first_number + at, Kind.ARCHIVE, emails, len(emails), "")
 
 

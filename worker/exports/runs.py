@@ -1,7 +1,7 @@
 """A run as people and scripts see it: its identity, its states, its document."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -11,6 +11,9 @@ from worker.exports.outcomes import Outcome
 
 FINAL: Final = frozenset({"successful", "partial", "failed", "canceled", "skipped"})
 GOOD: Final = frozenset({"successful", "skipped"})
+HELD: Final = "held"
+"""Not a final state, but one that only a person ends."""
+RETRY: Final = "retry"
 
 
 def new_run_id(now: datetime) -> str:
@@ -19,10 +22,31 @@ def new_run_id(now: datetime) -> str:
 
 
 class Trigger(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Why a run exists: `refresh` (with the refresh's id), `schedule`, or `manual`."""
+    """Why a run exists: `refresh` (with the refresh's id), `schedule`, `manual`, or `retry`.
+
+    A retry has the `run_id` of the run whose failed and rejected profiles it sends again, and the refresh's
+    id of that run, so that it reads the same files.
+    """
 
     kind: str
     refresh_id: str | None = None
+    run_id: str | None = None
+
+    @property
+    def retries(self) -> str:
+        """The run that is tried again; '' if this is no retry."""
+        return (self.run_id or "") if self.kind == RETRY else ""
+
+
+class Lint(msgspec.Struct, frozen=True):
+    """Values of a merge field that don't fit it (`bad`) or had to be cut, in profiles.
+
+    `rows` names the first few of them as `SEGMENT:ROW`, bad ones first; never their values.
+    """
+
+    bad: int
+    cut: int
+    rows: list[str]
 
 
 class ChunkCounts(msgspec.Struct, frozen=True):
@@ -34,7 +58,7 @@ class ChunkCounts(msgspec.Struct, frozen=True):
 
 
 class RunDocument(msgspec.Struct, frozen=True):
-    """The run document of the public contract."""
+    """The run document of the public contract; `lint` is by merge tag, of those that have any."""
 
     run_id: str
     export: str
@@ -48,6 +72,7 @@ class RunDocument(msgspec.Struct, frozen=True):
     started_at: str | None
     finished_at: str | None
     error: str | None
+    lint: dict[str, Lint] = {}
 
     @classmethod
     def of(
@@ -61,6 +86,7 @@ class RunDocument(msgspec.Struct, frozen=True):
         started_at: str | None,
         finished_at: str | None,
         error: str | None,
+        lint: Mapping[str, Lint] | None = None,
     ) -> "RunDocument":
         """A document from a ledger that counts by name."""
         return cls(
@@ -76,6 +102,7 @@ class RunDocument(msgspec.Struct, frozen=True):
             started_at=started_at,
             finished_at=finished_at,
             error=error,
+            lint=dict(lint or {}),
         )
 
     @property

@@ -24,7 +24,7 @@ def stage(survey: Survey, first_number: int = 0) -> Iterator[StagedChunk | list[
     Members stand in the order of their rows, table by table; chunks are numbered from `first_number` on, and
     the last one may be smaller than the others.
     The frames in between are the members of the chunks as a snapshot remembers them: `address_hash`,
-    `payload_hash`, `tags` and `email`.
+    `payload_hash`, `tags`, `key_hash` and `email`.
 
     Raises:
         StopRun: a source can't be read, or has other rows than in pass one.
@@ -80,7 +80,7 @@ def _members(survey: Survey, table: int, start: int, batch: pl.DataFrame, judged
         struct.pack(f"<{len(rows)}I", *rows),
         bytes([table]) * len(rows),
         bytes(chosen["status"].to_list()) if "status" in chosen.columns else bytes(len(rows)),
-        chosen.select("address_hash", "payload_hash", "tags").with_columns(members["email"]),
+        chosen.select("address_hash", "payload_hash", "tags", "key_hash").with_columns(members["email"]),
     )
 
 

@@ -1,8 +1,6 @@
 """Report lines of the profiles that planning does not send, and why."""
 
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from itertools import accumulate
 from typing import Final
 
 import polars as pl
@@ -85,12 +83,9 @@ def _why(survey: Survey, verdict: int, kept: int | None, bad: list[str]) -> tupl
 
 
 def _same_as(survey: Survey, kept: int) -> str:
-    ends = list(accumulate(survey.heights))
-    table = bisect_right(ends, kept)
-    row = kept - ends[table] + survey.heights[table] + 1
-    return (
-        f'Row {row} of segment "{survey.tables[table].segment}" has the same address and stands for this one.'
-    )
+    table, row = survey.place(kept)
+    segment = survey.tables[table].segment
+    return f'Row {row} of segment "{segment}" has the same address and stands for this one.'
 
 
 def _bad_values(survey: Survey, batch: pl.DataFrame, verdicts: pl.Series) -> dict[int, list[str]]:

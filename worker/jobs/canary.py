@@ -1,5 +1,7 @@
 """The first call on an audience that is not known: looked at before and after, and alone."""
 
+from typing import Final
+
 import structlog
 
 from worker.exports.chunks import StagedChunk
@@ -11,6 +13,9 @@ from worker.state.runs import RunFacts, Runs
 from worker.state.scripts import Bell
 
 log = structlog.get_logger()
+
+MOST: Final = 6
+"""Of how many members the state is looked up, one by one, before and after the call."""
 
 
 class Canary:

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from worker.exports.delta import rebit
+from worker.exports.delta import NO_PAYLOAD, rebit
 from worker.exports.hashes import to_bytes
 from worker.exports.outcomes import Outcome, ReportLine
 from worker.exports.quarantine import Quarantined, classify, until
@@ -19,8 +19,6 @@ from worker.store.objects import MissingObject
 from worker.store.snapshots import Manifest
 
 _NOT_ACCEPTED: Final = frozenset({Outcome.REJECTED, Outcome.SUPPRESSED, Outcome.FAILED})
-_NO_PAYLOAD: Final = 0
-"""Of a member who was accepted once: whatever is sent next is different, and they can still leave."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ def _once_accepted(
         .join(now, on="address_hash", how="left")
         .with_columns(
             tags=pl.col("tags") | pl.col("new").fill_null(0),
-            payload_hash=pl.lit(_NO_PAYLOAD, dtype=pl.UInt128),
+            payload_hash=pl.lit(NO_PAYLOAD, dtype=pl.UInt128),
         )
         .drop("new")
     )

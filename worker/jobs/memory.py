@@ -14,6 +14,7 @@ from worker.exports.definitions import Export
 from worker.exports.delta import KNOWN, REFUSED, Why, rebit
 from worker.exports.hashes import from_bytes
 from worker.exports.plan import RowVerdict, Survey
+from worker.exports.quarantine import Quarantined
 from worker.store import snapshots
 from worker.store.objects import Objects, Sealer
 from worker.store.snapshots import Manifest, SnapshotWriter
@@ -33,6 +34,14 @@ class Previous:
     manifest: Manifest
     rows: pl.DataFrame
     renamed: Mapping[str, str]
+
+    def quarantined_but(self, sent: pl.Series) -> tuple[Quarantined, ...]:
+        """Who is in quarantine and not among these address hashes."""
+        entries = self.manifest.quarantine
+        hashes = from_bytes(b"".join(each.address_hash for each in entries))
+        return tuple(
+            each for each, is_sent in zip(entries, hashes.is_in(sent.implode()), strict=True) if not is_sent
+        )
 
     def refused(self, now: datetime) -> pl.DataFrame:
         """Who is in quarantine, with the payload that was refused (`REFUSED`)."""
@@ -75,7 +84,7 @@ class Memory:
             return None
         renamed = _renamed(manifest, export, tags)
         masks = rebit(rows["tags"], [renamed.get(name, name) for name in manifest.tags], tags)
-        known = rows.select("address_hash", "payload_hash").with_columns(masks)
+        known = rows.select("address_hash", "payload_hash", "key_hash").with_columns(masks)
         return Previous(manifest, known.select(list(KNOWN)), renamed)
 
     def writer(self, export: str, version: str) -> SnapshotWriter:
@@ -114,8 +123,12 @@ class Memory:
         tags: Sequence[str],
         previous: Previous | None,
         full: bool,
+        sent: pl.Series,
     ) -> None:
-        """Writes the manifest as it is if Mailchimp takes everybody; the run's end corrects it."""
+        """Writes the manifest as it is if Mailchimp takes everybody; the run's end corrects it.
+
+        `sent` are the address hashes of those who are sent: they leave quarantine, and come back if refused.
+        """
         shards, now = writer.close(), datetime.now(UTC).isoformat()
         manifest = Manifest(
             export=export.name,
@@ -126,7 +139,7 @@ class Memory:
             members=sum(shards),
             made_at=now,
             last_full=now if full or previous is None else previous.manifest.last_full,
-            quarantine=previous.manifest.quarantine if previous else (),
+            quarantine=previous.quarantined_but(sent) if previous else (),
             segments=export.segments,
         )
         snapshots.commit(self._objects, self._sealer, manifest)

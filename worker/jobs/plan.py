@@ -1,9 +1,9 @@
 """Plans a run: read, compare with what is known, then stage what must be sent while uploads begin."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import polars as pl
@@ -11,22 +11,22 @@ import structlog
 
 from worker.errors import RetryLater, SegmentExportError
 from worker.exports.attributes import MergeField
-from worker.exports.canarying import choose_canary, everybody_but
+from worker.exports.canarying import choose_canary, everybody_but, only_these
 from worker.exports.chunks import StagedChunk
-from worker.exports.definitions import Connection, Export, Segment, tag
-from worker.exports.delta import LEFT, Standing, hold_against, leavers
-from worker.exports.guard import Change, objection
-from worker.exports.planning import PlanSettings, Survey, stage, survey
-from worker.exports.removals import archive_chunks, tag_chunks, untag_chunks, without_a_tag
-from worker.exports.statuses import kept_out
+from worker.exports.guard import objection
+from worker.exports.planning import stage
+from worker.exports.removals import archive_chunks, move_chunks, tag_chunks, untag_chunks, without_a_tag
+from worker.exports.runs import Trigger
 from worker.jobs.accounts import Accounts, NoSlot
+from worker.jobs.comparing import Compared, Comparing, Wish
 from worker.jobs.consent import Consent
 from worker.jobs.holding import Holding
-from worker.jobs.memory import Memory, Previous, full_is_due
-from worker.jobs.stager import CANARY, REMOVALS, UPLOADS, Stager, VoidPlan
+from worker.jobs.memory import Memory
+from worker.jobs.retrying import asked_again
+from worker.jobs.stager import CANARY, MOVES, REMOVALS, UPLOADS, Stager, VoidPlan
 from worker.mailchimp.client import MailchimpClient
 from worker.sources import open_segment
-from worker.state.audiences import Audiences, Manners
+from worker.state.audiences import Audiences
 from worker.state.catalog import Catalog
 from worker.state.runs import PlanClaim, RunFacts, Runs, TooManyPlans
 from worker.state.scripts import Bell
@@ -38,22 +38,13 @@ log = structlog.get_logger()
 _TRIES: Final = 3
 _DELAY: Final = timedelta(seconds=15)
 _NO_SLOT_DELAY: Final = timedelta(seconds=2)
-# what is supposed of an audience until its canary has shown how it is
-_NEWEST: Final = Manners(status_if_new=True, tags=True)
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _Plan(Compared):
     """What a plan knows before it stages anything."""
 
     claim: PlanClaim
-    export: Export
-    connection: Connection
-    found: Survey
-    left: pl.DataFrame
-    previous: Previous | None
-    manners: Manners | None
-    full: bool
 
     @property
     def version(self) -> str:
@@ -79,14 +70,15 @@ class PlanJob:
     ) -> None:
         self._runs = runs
         self._catalog = catalog
-        self._audiences = audiences
         self._accounts = accounts
-        self._consent = consent
         self._memory = memory
         self._holding = holding
         self._objects = objects
         self._sealer = sealer
         self._ring = ring
+        self._comparing = Comparing(
+            runs=runs, audiences=audiences, accounts=accounts, consent=consent, memory=memory
+        )
 
     def run(self, run_id: str) -> None:
         """Plans the run, if nobody else does."""
@@ -131,91 +123,33 @@ class PlanJob:
                 stack.enter_context(open_segment(each.name, each.source, facts.trigger.refresh_id))
                 for each in segments
             ]
-            manners = self._audiences.manners(connection.name, export.audience_id)
-            settings = plan_settings(export, segments, manners or _NEWEST)
-            surveyed = survey(tables, settings, self._fields(claim, export, connection))
-            plan = self._compare(
-                claim,
-                facts,
-                export=export,
-                connection=connection,
-                surveyed=surveyed,
-                manners=manners,
-            )
+            wish = Wish(claim.run_id, full=facts.full, asked=self._asked(facts.trigger))
+            compared = self._comparing.compare(export, connection, segments, tables, wish)
+            self._memory.drop_others(export.name, than=[self._runs.snapshot(export.name)])
+            plan = _Plan(**vars(compared), claim=claim)
             self._check_guard(plan, approved=facts.approved)
             self._note(plan)
+            self._create_fields(plan)
             self._rename_tags(plan)
             self._stage(plan)
 
-    def _fields(self, claim: PlanClaim, export: Export, connection: Connection) -> Sequence[MergeField]:
-        """The audience's merge fields; that the audience exists is found out on the way."""
-
-        def ask(client: MailchimpClient) -> Sequence[MergeField]:
-            return client.merge_fields(export.audience_id)
-
-        return self._accounts.call(connection, claim.run_id, ask)
-
-    def _compare(
-        self,
-        claim: PlanClaim,
-        facts: RunFacts,
-        *,
-        export: Export,
-        connection: Connection,
-        surveyed: Survey,
-        manners: Manners | None,
-    ) -> _Plan:
-        """Holds what was read against what is known of the audience, and of the last run."""
-        now = datetime.now(UTC)
-        current = self._runs.snapshot(export.name)
-        previous = self._memory.previous(export, current, surveyed.settings.tags)
-        self._memory.drop_others(export.name, than=[current])
-        full = facts.full or full_is_due(previous, export.full_every, now)
-        everybody = manners is not None and not manners.status_if_new
-        statuses = self._consent.statuses(connection, export.audience_id, claim.run_id, everybody=everybody)
-        standing = Standing(
-            accepted=previous.rows if previous else None,
-            statuses=statuses,
-            out=kept_out(statuses),
-            refused=previous.refused(now) if previous else None,
-            full=full,
-        )
-        found = hold_against(surveyed, standing)
-        removes = export.mode == "mirror" and export.on_leave != "nothing"
-        left = leavers(found, standing) if removes else pl.DataFrame(schema=LEFT)
-        return _Plan(claim, export, connection, found, left, previous, manners, full or previous is None)
+    def _asked(self, trigger: Trigger) -> pl.Series | None:
+        """Whom a retry asks for; None if everybody is asked for."""
+        if not trigger.retries:
+            return None
+        parts = self._runs.report_parts(trigger.retries)
+        return asked_again(self._objects, self._sealer, trigger.retries, parts)
 
     def _check_guard(self, plan: _Plan, *, approved: bool) -> None:
         if approved:
             return
-        change = Change(
-            members=plan.previous.manifest.members if plan.previous else None,
-            added=self._added(plan),
-            removed=plan.left.height,
-            contacts=self._contacts(plan),
-            contacts_limit=plan.connection.max_contacts,
-        )
+        change = self._comparing.change(plan, plan.claim.run_id)
         sentence = objection(change, plan.export.guard).replace("RUN", plan.claim.run_id)
         if sentence:
             self._note(plan)
             log.warning("run.held", reason=sentence)
             self._runs.hold(plan.claim, sentence)
             raise VoidPlan
-
-    def _added(self, plan: _Plan) -> int:
-        sent = everybody_but(plan.found, None)
-        if plan.previous is None:
-            return sent.height
-        return sent.join(plan.previous.rows, on="address_hash", how="anti").height
-
-    def _contacts(self, plan: _Plan) -> int | None:
-        if plan.connection.max_contacts is None:
-            return None
-
-        def ask(client: MailchimpClient) -> int | None:
-            return client.account().contacts
-
-        return self._accounts.call(plan.connection, plan.claim.run_id, ask)
 
     def _note(self, plan: _Plan) -> None:
         counts = plan.found.counts()
@@ -230,11 +164,21 @@ class PlanJob:
                 "skip_required": int(plan.export.skip_required),
                 "status_for_all": int(plan.found.settings.status_for_all),
             },
+            lint=plan.found.lint(),
         )
         log.info("plan.surveyed", **counts, left=plan.left.height, full=plan.full)
         if not noted:
             self._ring(self._runs.abort(plan.claim, status="canceled", sentence=""))
             raise VoidPlan
+
+    def _create_fields(self, plan: _Plan) -> None:
+        for field in plan.new_fields:
+
+            def create(client: MailchimpClient, field: MergeField = field) -> MergeField:
+                return client.create_merge_field(plan.export.audience_id, field)
+
+            self._accounts.call(plan.connection, plan.claim.run_id, create)
+            log.info("merge_field.created", tag=field.tag, type=field.type)
 
     def _rename_tags(self, plan: _Plan) -> None:
         """A segment that was renamed takes its tag along; where the new name is taken, the old tag stays."""
@@ -264,6 +208,7 @@ class PlanJob:
             canary, found = choose_canary(found)
             # the rest tells its report lines; the canary's own pass is for its members only
             stager.stage((item for item in stage(canary) if not isinstance(item, list)), phase=CANARY)
+        stager.stage(self._moves(plan, stager), phase=MOVES)
         stager.stage(stage(found, stager.next_number), phase=UPLOADS)
         if plan.previous is not None:
             self._memory.carry(plan.previous, writer, plan.found, plan.left)
@@ -277,9 +222,21 @@ class PlanJob:
             tags=plan.found.settings.tags,
             previous=plan.previous,
             full=plan.full,
+            sent=everybody_but(plan.found, None)["address_hash"],
         )
         stager.seal()
         log.info("plan.sealed")
+
+    def _moves(self, plan: _Plan, stager: Stager) -> Iterator[StagedChunk]:
+        """Members whose person has another address now; a pass of its own finds what it is."""
+        if plan.previous is None or not plan.moves.height:
+            return
+        frames = stage(only_these(plan.found, plan.moves["address_hash"]))
+        new = pl.concat(frame for frame in frames if isinstance(frame, pl.DataFrame))
+        new = new.select(new_hash="address_hash", new="email")
+        moves = plan.moves.select(new_hash="address_hash", address_hash="old_hash")
+        pairs = self._memory.addresses(plan.previous, moves).join(new, on="new_hash")
+        yield from move_chunks(pairs.select("email", "new").rows(), stager.next_number)
 
     def _removals(self, plan: _Plan, stager: Stager) -> Iterator[StagedChunk]:
         if plan.previous is None or not plan.left.height:
@@ -320,18 +277,3 @@ class PlanJob:
 
             tag_id = self._accounts.call(plan.connection, plan.claim.run_id, ask)
             yield from tag_chunks(stager.sent, bit, tag_id, stager.next_number)
-
-
-def plan_settings(export: Export, segments: Sequence[Segment], manners: Manners) -> PlanSettings:
-    """How the profiles of an export become members of its audience."""
-    return PlanSettings(
-        email=export.email,
-        attributes=export.attributes,
-        status_if_new=export.status_if_new,
-        tags=tuple(tag(export, segment) for segment in segments),
-        max_profiles=export.max_profiles,
-        on_null=export.on_null,
-        on_bad_value=export.on_bad_value,
-        status_for_all=not manners.status_if_new,
-        tags_in_call=manners.tags,
-    )

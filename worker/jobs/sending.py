@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from worker.errors import ChunkRefused
 from worker.exports.canary import Asked, Finding, Probe, judge
 from worker.exports.chunks import Kind, StagedChunk
 from worker.exports.membership import MemberState, identity
@@ -15,6 +16,7 @@ from worker.mailchimp.client import MailchimpClient
 
 _UNCONFIRMED: Final = "pending"
 _ADDRESSES: Final = msgspec.json.Decoder(list[str])
+_PAIRS: Final = msgspec.json.Decoder(list[tuple[str, str]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Sent:
     members: Sorted
     removed: int = 0
     resubscribed: int = 0
+    stayed: int = 0
     calls: int = 1
 
 
@@ -43,6 +46,9 @@ def send(client: MailchimpClient, audience_id: str, chunk: StagedChunk, *, skip_
         case Kind.ARCHIVE:
             for address in _ADDRESSES.decode(chunk.body):
                 client.archive_member(audience_id, address)
+        case Kind.MOVE:
+            pairs = _PAIRS.decode(chunk.body)
+            return Sent(Sorted(), stayed=sum(not _move(client, audience_id, *pair) for pair in pairs))
     return Sent(Sorted(), removed=chunk.people)
 
 
@@ -86,6 +92,14 @@ class _Members(msgspec.Struct):
 
 
 _MEMBERS: Final = msgspec.json.Decoder(_Members)
+
+
+def _move(client: MailchimpClient, audience_id: str, old: str, new: str) -> bool:
+    """Moves a member to a new address; False if Mailchimp does not let them."""
+    try:
+        return client.update_member(audience_id, old, new) or client.member(audience_id, new) is not None
+    except ChunkRefused:
+        return False
 
 
 def _upsert(client: MailchimpClient, audience_id: str, chunk: StagedChunk, *, skip_required: bool) -> Sent:

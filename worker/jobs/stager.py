@@ -14,7 +14,7 @@ from worker.store.packs import PartWriter
 from worker.store.reports import write_part
 from worker.store.snapshots import SnapshotWriter
 
-CANARY, UPLOADS, REMOVALS = 0, 1, 2
+CANARY, MOVES, UPLOADS, REMOVALS = 0, 0.5, 1, 2
 """Phases of a run: nothing of a later one begins while a chunk of an earlier one is open."""
 
 
@@ -53,7 +53,7 @@ class Stager:
         """Everybody who is sent, as `email` and `tags`."""
         return pl.concat([pl.DataFrame(schema={"email": pl.String, "tags": pl.UInt64}), *self._sent])
 
-    def stage(self, items: Iterable[StagedChunk | list[ReportLine] | pl.DataFrame], *, phase: int) -> None:
+    def stage(self, items: Iterable[StagedChunk | list[ReportLine] | pl.DataFrame], *, phase: float) -> None:
         """Stages chunks of one phase, report lines, and the rows that the snapshot is to remember.
 
         Raises:
@@ -89,17 +89,18 @@ class Stager:
         self._reports.append(name)
 
     def _remember(self, rows: pl.DataFrame) -> None:
-        self._snapshot.add(rows.with_columns(key_hash=pl.lit(None, dtype=pl.UInt128)))
+        self._snapshot.add(rows)
         if self._keep_sent:
             self._sent.append(rows.select("email", "tags"))
 
-    def _offer(self, phase: int) -> None:
+    def _offer(self, phase: float) -> None:
         committed = self._writer.commit()
         if not committed:
             return
-        # chunks of removals hold no profiles of this run: none of them can fail to arrive
+        # moves and removals hold no profiles of this run: none of them can fail to arrive
+        profiles = phase in {CANARY, UPLOADS}
         chunks = [
-            (f"{self._claim.epoch}-{number:06d}", count if phase < REMOVALS else 0, at)
+            (f"{self._claim.epoch}-{number:06d}", count if profiles else 0, at)
             for number, count, at in committed
         ]
         self._ring(_valid(self._runs.offer(self._claim, chunks, phase=phase)))

@@ -19,10 +19,10 @@ from worker.exports.reporting import lines_of_failures, lines_of_refusals, lines
 from worker.exports.uploading import Refusal, addresses_of, halves, narrow
 from worker.exports.verdict import MAX_ATTEMPTS, GiveUp, Park, Reject, Split, Stop, decide
 from worker.jobs.accounts import Accounts
-from worker.jobs.canary import Canary
+from worker.jobs.canary import MOST, Canary
 from worker.jobs.holding import Holding
 from worker.jobs.sending import Sent, send
-from worker.jobs.stager import CANARY
+from worker.jobs.stager import CANARY, UPLOADS
 from worker.mailchimp.errors import SendAnotherWay
 from worker.state.runs import RunFacts, Runs
 from worker.state.scripts import Bell
@@ -99,6 +99,8 @@ class UploadJob:
             return self._slots.give_up(lease, reason="staged_data_lost", may_be_open=False)[1]
         except SegmentExportError as error:
             return self._wait_for_store(lease, error)
+        if record.phase == CANARY and len(upload.positions) > MOST:
+            return self._send_few_first(upload)
         try:
             sent, bells = self._sent(upload)
         except SendAnotherWay as error:
@@ -106,6 +108,12 @@ class UploadJob:
         except SegmentExportError as error:
             return self._mend(upload, error)
         return bells + self._settle(upload, sent)
+
+    def _send_few_first(self, upload: _Upload) -> list[Bell]:
+        """A chunk that has to stand in for the canary: only a few of it can be looked at."""
+        few, rest = upload.positions[:MOST], upload.positions[MOST:]
+        children = [Child(few), Child(rest, phase=UPLOADS)]
+        return self._record(upload, [], {"api_calls": -1}, children=children, attempts=upload.record.attempts)
 
     def _begun(self, facts: RunFacts, lease: Lease, record: ChunkRecord) -> _Upload:
         epoch, _, rest = lease.chunk.partition("-")
@@ -155,6 +163,7 @@ class UploadJob:
                 Outcome.SUPPRESSED: len(found.suppressed),
                 Outcome.FAILED: 0 if ask_again else len(missing),
                 "removed": sent.removed,
+                "not_moved": sent.stayed,
                 "resubscribed": sent.resubscribed,
                 "api_calls": sent.calls - 1,
             },

@@ -36,13 +36,15 @@ _POLARS_FAULTS: Final = (pl.exceptions.PolarsError, pl.exceptions.PanicException
 class SegmentTable(msgspec.Struct, frozen=True):
     """A segment's rows, the same ones as often as they are read while the source is open.
 
-    `where` is the path as shown to people; `columns` are the names in the order of the file.
+    `where` is the path as shown to people; `columns` are the names in the order of the file, `kinds` their
+    types.
     """
 
     segment: str
     where: str
     columns: tuple[str, ...]
     copy: Path
+    kinds: Mapping[str, pl.DataType] = {}
 
     def scan(self) -> pl.LazyFrame:
         """All rows and columns; what fails while it is collected is not translated: prefer `batches`."""
@@ -89,8 +91,8 @@ def open_segment(segment_name: str, source: str, refresh_id: str | None) -> Iter
         _take_copy(take, path, copy)
         table = SegmentTable(segment_name, str(path), (), copy)
         with _translated(table.where):
-            columns = tuple(table.scan().collect_schema().names())
-        yield msgspec.structs.replace(table, columns=columns)
+            kinds = dict(table.scan().collect_schema())
+        yield msgspec.structs.replace(table, columns=tuple(kinds), kinds=kinds)
 
 
 def _take_copy(take: _Take, path: Path, copy: Path) -> None:

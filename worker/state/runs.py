@@ -13,7 +13,7 @@ import msgspec
 import redis
 
 from worker.errors import UsageError
-from worker.exports.runs import FINAL, RunDocument, Trigger
+from worker.exports.runs import FINAL, HELD, Lint, RunDocument, Trigger
 from worker.state import keys
 from worker.state.client import read_hash, read_newest, read_set
 from worker.state.scripts import Bell, Transitions, milliseconds
@@ -69,14 +69,19 @@ class Runs:
     def create(
         self, run_id: str, *, export: str, trigger: Trigger, segments: Sequence[str] = (), full: bool = False
     ) -> tuple[str, list[Bell]]:
-        """Stores a run; a repeated refresh gives the run it created before."""
+        """Stores a run; a repeated refresh gives the run it created before.
+
+        A retry never takes the place of another run of the export: '' if one is held or waits already.
+        """
+        refresh_id = "" if trigger.retries else trigger.refresh_id or ""
         return self._transitions.ring(
             "create_run",
             run_id,
             export,
             msgspec.json.encode(trigger).decode(),
             int(full),
-            trigger.refresh_id or "",
+            refresh_id,
+            int(bool(trigger.retries)),
             *segments,
         )
 
@@ -100,11 +105,13 @@ class Runs:
         audience_id: str,
         segments: Sequence[str],
         counts: Mapping[str, int],
+        lint: Mapping[str, Lint] | None = None,
     ) -> bool:
         """Notes what pass one found; False if this plan is void or its run was stopped."""
         facts: dict[str, str | int] = {
             "audience_id": audience_id,
             "segments": json.dumps(list(segments)),
+            "lint": msgspec.json.encode(lint or {}).decode(),
             **counts,
         }
         flat = [part for pair in facts.items() for part in pair]
@@ -122,11 +129,11 @@ class Runs:
         self._client.hset(keys.run(claim.run_id), "removed", people)
 
     def offer(
-        self, claim: PlanClaim, chunks: Sequence[tuple[str, int, str]], *, phase: int = 1
+        self, claim: PlanClaim, chunks: Sequence[tuple[str, int, str]], *, phase: float = 1
     ) -> tuple[bool, list[Bell]]:
         """Adds staged chunks (name, members, location) of a phase; False if this plan is void."""
         flat = [part for chunk in chunks for part in chunk]
-        status, bells = self._transitions.ring("offer", claim.run_id, claim.token, phase, *flat)
+        status, bells = self._transitions.ring("offer", claim.run_id, claim.token, f"{phase:g}", *flat)
         return status == 1, bells
 
     def seal(self, claim: PlanClaim, report_parts: Sequence[str]) -> tuple[bool, list[Bell]]:
@@ -164,6 +171,12 @@ class Runs:
     def snapshot(self, export: str) -> str:
         """The version of the export's snapshot, '' if it has none."""
         return str(self._client.get(keys.snapshot(export)) or "")
+
+    def active_of(self, export: str) -> str:
+        """The run of an export that is queued or at work; '' if there is none, or it waits for a person."""
+        run_id = str(self._client.hget(keys.export(export), "active") or "")
+        held = bool(run_id) and self._client.hget(keys.run(run_id), "status") == HELD
+        return "" if held else run_id
 
     def hold(self, claim: PlanClaim, sentence: str) -> bool:
         """Stops a plan before anything is sent, until a person decides; False if it is void."""
@@ -298,6 +311,7 @@ def _document(fields: Mapping[str, str]) -> RunDocument:
         started_at=moment("started_at"),
         finished_at=moment("finished_at") if status in FINAL else None,
         error=fields.get("error"),
+        lint=msgspec.json.decode(fields.get("lint", "{}"), type=dict[str, Lint]),
     )
 
 

@@ -45,15 +45,19 @@ class ChunkRecord(
     members: list[int] | None = None
     attempts: int = 0
     parks: int = 0
-    phase: int = 1
+    phase: float = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A part of a chunk that still has to be sent: positions of members in the staged body, and when."""
+    """A part of a chunk that still has to be sent: positions of members in the staged body, and when.
+
+    `phase` is that of the chunk if it is None.
+    """
 
     members: Sequence[int]
     delay: timedelta = timedelta()
+    phase: float | None = None
 
 
 class ConnectionState(msgspec.Struct):
@@ -98,8 +102,9 @@ class Slots:
         """
         parts: list[str | int] = []
         for child in children:
-            members = msgspec.json.encode(child.members).decode()
-            parts += [members, len(child.members), milliseconds(child.delay)]
+            members = msgspec.json.encode(list(child.members)).decode()
+            phase = "" if child.phase is None else f"{child.phase:g}"
+            parts += [members, len(child.members), milliseconds(child.delay), phase]
         counts = msgspec.json.encode({name: count for name, count in outcomes.items() if count}).decode()
         return self._ring("settle", lease, milliseconds(took), counts, report_part, attempts, *parts)
 

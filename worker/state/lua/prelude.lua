@@ -110,18 +110,30 @@ local function put_back(conn, run, chunk, record, not_before)
   redis.call('ZADD', conn_key(conn) .. ':turns', 'NX', conn_get(conn, 'vtime', 0), run)
 end
 
--- Chunks of a later phase wait until nothing of the earlier one is open: the canary (0) goes before the
--- uploads (1), and nobody's tag is taken off (2) while an upload of the same person may be on its way.
+-- Chunks of a later phase wait until nothing of the earlier one is open: the canary (0) goes first, people
+-- move to their new addresses (0.5) before the uploads (1), and nobody's tag is taken off (2) while an upload
+-- of the same person may be on its way.
 -- A run whose last chunk is settled, and whose plan is complete, is finished by whoever asks first.
 local function complete(run)
   if run_get(run, 'status') ~= 'uploading' then return end
   while redis.call('SCARD', run_key(run) .. ':open') == 0 do
     local sealed, now_in = run_get(run, 'sealed') == '1', phase(run)
-    if now_in == 0 and run_get(run, 'canary') ~= 'passed' and run_get(run, 'stop') == '' then return end
-    if now_in == 1 and not sealed then return end
     local later = run_key(run) .. ':later'
+    if now_in == 0 and run_get(run, 'canary') ~= 'passed' and run_get(run, 'stop') == '' then
+      -- whoever went first was refused, and showed nothing: somebody else goes first
+      local other = redis.call('ZRANGEBYSCORE', later, 1, 1, 'LIMIT', 0, 1)[1]
+      if other then
+        local record = load_chunk(run, other)
+        record.f = 0
+        redis.call('ZREM', later, other)
+        put_back(run_get(run, 'connection'), run, other, record, now)
+        return
+      end
+      if not sealed then return end
+    end
+    if now_in == 1 and not sealed then return end
     local following = redis.call('ZRANGE', later, 0, 0, 'WITHSCORES')[2]
-    if following or now_in == 0 then
+    if following or now_in < 1 then
       following = tonumber(following or 1)
       run_set(run, 'phase', following)
       for _, chunk in ipairs(redis.call('ZRANGEBYSCORE', later, '-inf', following)) do

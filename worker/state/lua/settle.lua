@@ -2,8 +2,8 @@
 --
 -- ARGV  4 connection, 5 run, 6 chunk, 7 token, 8 duration (ms), 9 outcomes (JSON: field of the run → how many),
 --       10 name of the report part that was written or '', 11 attempts that the children have spent,
---       12… children: members as JSON, how many, not before (ms from now), … (members that the answer did not
---       account for or that have to wait, or the halves of a refused chunk)
+--       12… children: members as JSON, how many, not before (ms from now), phase or '' for the same, …
+--       (members that the answer did not account for or that have to wait, or the halves of a refused chunk)
 -- Returns reply(1), or reply(0) for a stale token: then nothing is counted, only the open call ends.
 -- Twice: the token is void after the first time.
 
@@ -15,10 +15,11 @@ if record then
   run_add(run, 'api_calls', 1)
   for field, count in pairs(cjson.decode(ARGV[9])) do run_add(run, field, count) end
   if ARGV[10] ~= '' then redis.call('SADD', run_key(run) .. ':report', ARGV[10]) end
-  for i = 12, #ARGV, 3 do
+  for i = 12, #ARGV, 4 do
     run_add(run, 'chunks_total', 1)
-    local part = {n = tonumber(ARGV[i + 1]), p = record.p, m = cjson.decode(ARGV[i]), a = tonumber(ARGV[11]), f = record.f}
-    put_back(conn, run, chunk .. '.' .. (i - 12) / 3, part, now + tonumber(ARGV[i + 2]))
+    local part = {n = tonumber(ARGV[i + 1]), p = record.p, m = cjson.decode(ARGV[i]), a = tonumber(ARGV[11])}
+    part.f = tonumber(ARGV[i + 3]) or record.f
+    put_back(conn, run, chunk .. '.' .. (i - 12) / 4, part, now + tonumber(ARGV[i + 2]))
   end
   close_chunk(run, chunk, record, 'done')
   keep_alive(run)
