@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from dramatiq import Message
+from dramatiq import Message, MessageProxy
 from dramatiq.broker import Broker
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Middleware
@@ -50,6 +50,25 @@ class WorkerTuning(Middleware):
         worker.delay_prefetch = 1
 
 
+class DeadLetters(Middleware):
+    """Keeps messages whose actor failed, in the broker's dead letters: each is a bug of ours, and an alarm.
+
+    Retries are the ledger's business: its leases lapse, and the sweeper rings again.
+    """
+
+    def after_process_message(
+        self,
+        broker: Broker,  # noqa: ARG002
+        message: MessageProxy,
+        *,
+        result: Any = None,  # noqa: ARG002
+        exception: BaseException | None = None,
+    ) -> None:
+        """Fails a message whose actor raised: Dramatiq acknowledges it otherwise."""
+        if exception is not None:
+            message.fail()
+
+
 class Doorbell:
     """Turns bells into messages of the queue. Losing one costs time, never correctness."""
 
@@ -64,6 +83,10 @@ class Doorbell:
     def backlog(self) -> int:
         """How many messages wait that no worker has fetched."""
         return int(self._broker.client.llen(f"{NAMESPACE}:{messages.QUEUE}"))
+
+    def dead_letters(self) -> int:
+        """How many messages have failed in the last seven days."""
+        return int(self._broker.client.zcard(f"{NAMESPACE}:{messages.QUEUE}.XQ"))
 
     def heartbeat(self) -> None:
         """Shows other workers that this process lives, however busy it is: any command of the broker does."""

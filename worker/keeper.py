@@ -73,6 +73,9 @@ class Keeper:
                 renewed = time.monotonic()
             except redis.RedisError as error:
                 log.warning("keeper.redis", error=type(error).__name__)
+            except Exception:
+                # without renewals, calls that are open would be taken for lost
+                log.exception("keeper.bug")
 
     def renew(self) -> None:
         """Says once that everything held is still worked on."""

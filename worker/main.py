@@ -1,5 +1,6 @@
 """The composition root: the only place where everything meets. `dramatiq worker.main:boot` starts it."""
 
+import sys
 from datetime import datetime, timedelta
 from threading import Event
 from typing import Any, Final
@@ -10,7 +11,8 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Middleware
 
 from worker import actors, logs, signals
-from worker.broker import Doorbell, WorkerTuning, make_broker
+from worker.broker import DeadLetters, Doorbell, WorkerTuning, make_broker
+from worker.errors import TellOperator
 from worker.jobs.accounts import Accounts
 from worker.jobs.canary import Canary
 from worker.jobs.consent import Consent
@@ -38,11 +40,15 @@ _STUCK_MARGIN: Final = timedelta(seconds=60)
 
 
 def boot() -> None:
-    """Builds a worker process from the environment."""
-    settings = Settings.from_environment()
-    logs.configure(settings.log_format)
-    signals.take_repeated_terms_for_one()
-    dramatiq.set_broker(build(settings))
+    """Builds a worker process from the environment, or says in one sentence why it can't."""
+    try:
+        settings = Settings.from_environment()
+        logs.configure(settings.log_format)
+        signals.take_repeated_terms_for_one()
+        dramatiq.set_broker(build(settings))
+    except TellOperator as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(1) from None
 
 
 def build(settings: Settings) -> RedisBroker:
@@ -56,7 +62,7 @@ def build(settings: Settings) -> RedisBroker:
     objects, keyring = open_store(settings.store_url), settings.keyring()
 
     life = Lifecycle(stopping)
-    broker = make_broker(redis_url, [WorkerTuning(), logs.LogContext(), life])
+    broker = make_broker(redis_url, [WorkerTuning(), DeadLetters(), logs.LogContext(), life])
     doorbell = Doorbell(broker)
     accounts = Accounts(
         catalog=catalog,

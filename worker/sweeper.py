@@ -78,3 +78,6 @@ class Sweeper:
                 log.warning("sweeper.redis", error=type(error).__name__)
             except SegmentExportError as error:
                 log.error("sweeper.trouble", reason=str(error))
+            except Exception:
+                # whatever one run does to it, the others still need it
+                log.exception("sweeper.bug")

@@ -89,7 +89,7 @@ def test_a_small_run_does_not_wait_behind_a_large_one(
     system: System, small: Segments, large: Segments
 ) -> None:
     """Two exports on one connection take turns; the slots are shared, the limit holds."""
-    system.standin.set_latency(0.3)
+    system.standin.set_latency(0.6)
     system.apply(second_export(system))
     large.write(system.data / "big")
     small.write(system.data / "small")

@@ -63,7 +63,7 @@ def test_a_cell_of_ten_megabytes_is_read(read: Read) -> None:
             b"email,n\na@x.org,1\nb@x.org,SECRET,3\n",
             "has 3 fields in line 3, but 2 in its header: give",
         ),
-        (b"email,n\na@x.org,1\n\nSECRET\n", "has 1 fields in line 4, but 2 in its header"),
+        (b"email,n\na@x.org,1\n\nSECRET\n", "has 1 field in line 4, but 2 in its header"),
         (b"email,n\na@x.org,SECR\xe9T\n", "is not UTF-8 in line 2: save the file in UTF-8"),
         ("email,n\na@x.org,SECRET\n".encode("utf-16"), "is not UTF-8 in line 1"),
         (b"email,n\na@x.org,1\nb@x.org,SEC\0RET\n", "holds a NUL character in line 3"),

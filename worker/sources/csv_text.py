@@ -77,6 +77,12 @@ def _frames(header: list[str], rows: Iterator[list[str]]) -> Iterator[pl.DataFra
 
 
 def _check_header(header: list[str], where: str) -> None:
+    # before anything names a column: what stands in line 1 may be a person
+    if any("@" in name for name in header):
+        raise StopRun(
+            f"{where} seems to have no header line, for line 1 holds an e-mail address: put the names of the "
+            "columns into its first line."
+        )
     if len(header) > MOST_COLUMNS:
         raise StopRun(f"{where} has more than {MOST_COLUMNS:,} columns: leave out those that no export uses.")
     twice = sorted({name for name in header if name and header.count(name) > 1})
@@ -88,9 +94,10 @@ def _check_header(header: list[str], where: str) -> None:
 
 
 def _ragged(where: str, line: int, fields: int, width: int) -> str:
+    counted = "1 field" if fields == 1 else f"{fields} fields"
     return (
-        f"{where} has {fields} fields in line {line}, but {width} in its header: give every line as many "
-        "fields as the header, and quote a field that holds a comma or a line break."
+        f"{where} has {counted} in line {line}, but {width} in its header: give every line as many fields as "
+        "the header, and quote a field that holds a comma or a line break."
     )
 
 

@@ -127,10 +127,9 @@ local function complete(run)
         record.f = 0
         redis.call('ZREM', later, other)
         put_back(run_get(run, 'connection'), run, other, record, now)
-        return
-      end
-      if not sealed then return end
+      elseif not sealed then return end
     end
+    if redis.call('SCARD', run_key(run) .. ':open') > 0 then return end
     if now_in == 1 and not sealed then return end
     local following = redis.call('ZRANGE', later, 0, 0, 'WITHSCORES')[2]
     if following or now_in < 1 then
