@@ -14,6 +14,7 @@ from producer.findings import Finding, fail, ok, warn
 from producer.following import NO_WORKERS
 from producer.wording import counted
 from worker import credentials
+from worker.broker import dead_letters
 from worker.errors import SegmentExportError
 from worker.exports.definitions import Connection
 from worker.keyring import VARIABLE
@@ -41,7 +42,7 @@ def inspect(producer: Producer) -> Iterator[Finding]:
         yield fail(explain(error, where))
         yield from _guarded(producer, _store, where)
     else:
-        for look in (_redis, _store, _keys, _workers):
+        for look in (_redis, _store, _keys, _workers, _dead_letters):
             yield from _guarded(producer, look, where)
     yield _versions()
 
@@ -146,6 +147,15 @@ def _workers(producer: Producer) -> Iterator[Finding]:
         return
     processes = "1 worker process is" if alive == 1 else f"{alive} worker processes are"
     yield ok(f"{processes} alive, {counted(len(producer.runs.active()), 'run')} active.")
+
+
+def _dead_letters(producer: Producer) -> Iterator[Finding]:
+    dead = dead_letters(producer.client)
+    if dead:
+        yield warn(
+            f"{counted(dead, 'message')} failed in the last seven days, which is a bug of segment-export: "
+            "look for level error in the workers' logs and report it; the runs went on by themselves."
+        )
 
 
 def _versions() -> Finding:

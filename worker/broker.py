@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
+import redis
 from dramatiq import Message, MessageProxy
 from dramatiq.broker import Broker
 from dramatiq.brokers.redis import RedisBroker
@@ -69,6 +70,11 @@ class DeadLetters(Middleware):
             message.fail()
 
 
+def dead_letters(client: "redis.Redis") -> int:
+    """How many messages have failed in the last seven days."""
+    return int(client.zcard(f"{NAMESPACE}:{messages.QUEUE}.XQ"))
+
+
 class Doorbell:
     """Turns bells into messages of the queue. Losing one costs time, never correctness."""
 
@@ -83,10 +89,6 @@ class Doorbell:
     def backlog(self) -> int:
         """How many messages wait that no worker has fetched."""
         return int(self._broker.client.llen(f"{NAMESPACE}:{messages.QUEUE}"))
-
-    def dead_letters(self) -> int:
-        """How many messages have failed in the last seven days."""
-        return int(self._broker.client.zcard(f"{NAMESPACE}:{messages.QUEUE}.XQ"))
 
     def heartbeat(self) -> None:
         """Shows other workers that this process lives, however busy it is: any command of the broker does."""
