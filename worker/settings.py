@@ -148,7 +148,7 @@ class Settings(BaseSettings):
         description=_DURATION_RULE,
     )
     run_on: Duration = Field(
-        timedelta(seconds=5), validation_alias="SEGMENT_EXPORT_RUN_ON", description=_DURATION_RULE
+        timedelta(seconds=30), validation_alias="SEGMENT_EXPORT_RUN_ON", description=_DURATION_RULE
     )
 
     @classmethod

@@ -35,7 +35,7 @@ def test_every_variable_has_a_default(tmp_path: Path) -> None:
     assert settings.call_deadline == timedelta(seconds=125)
     assert settings.run_deadline == timedelta(hours=24)
     assert settings.keep == timedelta(days=30)
-    assert settings.run_on == timedelta(seconds=5)
+    assert settings.run_on == timedelta(seconds=30)
 
 
 def test_logs_are_json_unless_a_person_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:

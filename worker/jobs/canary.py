@@ -9,7 +9,8 @@ from worker.exports.uploading import OUT
 from worker.jobs.sending import Sent, compare, look, send
 from worker.mailchimp.client import MailchimpClient
 from worker.state.audiences import Audiences, Manners
-from worker.state.runs import RunFacts, Runs
+from worker.state.run_records import RunFacts
+from worker.state.runs import Runs
 from worker.state.scripts import Bell
 
 log = structlog.get_logger()

@@ -19,7 +19,8 @@ from worker.jobs.holding import Holding
 from worker.jobs.memory import Memory
 from worker.mailchimp.client import MailchimpClient
 from worker.state.catalog import Catalog
-from worker.state.runs import FailedChunk, FinishClaim, RunFacts, Runs
+from worker.state.run_records import FailedChunk, RunFacts
+from worker.state.runs import FinishClaim, Runs
 from worker.state.scripts import Bell
 from worker.store.objects import MissingObject, Objects, Sealer
 from worker.store.packs import drop_staged, read_chunk

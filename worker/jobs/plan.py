@@ -28,7 +28,8 @@ from worker.mailchimp.client import MailchimpClient
 from worker.sources import open_segment
 from worker.state.audiences import Audiences
 from worker.state.catalog import Catalog
-from worker.state.runs import PlanClaim, RunFacts, Runs, TooManyPlans
+from worker.state.run_records import RunFacts
+from worker.state.runs import PlanClaim, Runs, TooManyPlans
 from worker.state.scripts import Bell
 from worker.store.objects import Objects, Sealer
 from worker.store.packs import drop_staged

@@ -24,7 +24,8 @@ from worker.jobs.holding import Holding
 from worker.jobs.sending import Sent, send
 from worker.jobs.stager import CANARY, UPLOADS
 from worker.mailchimp.errors import SendAnotherWay
-from worker.state.runs import RunFacts, Runs
+from worker.state.run_records import RunFacts
+from worker.state.runs import Runs
 from worker.state.scripts import Bell
 from worker.state.slots import Child, ChunkRecord, Lease, ParkReason, Slots
 from worker.store.objects import MissingObject, Objects, Sealer
