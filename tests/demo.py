@@ -16,12 +16,11 @@ REFRESH = "2026-11-24"
 
 REAL_ACCOUNT = """\
 To export to a real account:
-  1. redis-server --appendonly yes       (or set REDIS_URL)
-  2. export MAILCHIMP_API_KEY=…-us21     (Mailchimp: Account > Extras > API keys)
-  3. edit catalog.yaml                   (README.md has one to start from)
-  4. .venv/bin/honcho start              (workers, here or on any machine with the same environment)
-  5. .venv/bin/segment-export apply -f catalog.yaml
-     .venv/bin/segment-export run weekly-newsletter --wait"""
+  1. . .venv/bin/activate; redis-server --appendonly yes &    (or set REDIS_URL)
+  2. export MAILCHIMP_API_KEY=…-us21       (Mailchimp: Account > Extras > API keys)
+  3. edit catalog.yaml                     (README.md has one to start from)
+  4. honcho start &                        (workers, here or on any machine with the same environment)
+  5. segment-export apply -f catalog.yaml; segment-export run weekly-newsletter --wait"""
 
 
 def main() -> int:
