@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 from pydantic import ValidationError
 
 from producer.yaml_tree import Node
-from worker.exports.definitions import AddressColumns, Consent, Definition, Named
+from worker.exports.definitions import AddressColumns, Consent, Definition, Guard, Named
 from worker.exports.field_rules import PREDICATE
 from worker.state.catalog import close_matches
 
@@ -153,6 +153,8 @@ def _home(model: type[Named], path: Sequence[str]) -> type[Definition]:
     match path:
         case ["consent", _]:
             return Consent
+        case ["guard", _]:
+            return Guard
         case ["attributes", _, _]:
             return AddressColumns
     return model

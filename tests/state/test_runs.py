@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from worker.errors import UsageError
-from worker.exports.runs import Trigger
+from worker.exports.runs import Lint, Trigger
 from worker.state import keys
 from worker.state.runs import PlanClaim, Runs, TooManyPlans
 from worker.state.scripts import Bell, Transitions
@@ -98,6 +98,65 @@ def test_a_full_run_that_is_superseded_makes_its_successor_full(ledger: Ledger) 
     facts = ledger.runs.facts("r3")
     assert facts is not None
     assert facts.full
+
+
+RETRY = Trigger("retry", "2026-11-24", "r1")
+
+
+def test_a_retry_of_a_refresh_is_not_taken_for_the_refresh(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=REFRESH, segments=["a"])
+    assert ledger.runs.create("r2", export="e", trigger=RETRY) == ("r2", [])
+    assert ledger.runs.document("r2").trigger == RETRY
+    again, _ = ledger.runs.create("r3", export="e", trigger=REFRESH, segments=["a"])
+    assert again == "r1"
+
+
+def test_a_retry_gives_way_to_a_run_that_waits_or_is_held(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    ledger.runs.create("r2", export="e", trigger=MANUAL)
+    assert ledger.runs.create("r3", export="e", trigger=RETRY) == ("", [])
+    assert (ledger.runs.document("r2").status, ledger.runs.facts("r3")) == ("queued", None)
+    ledger.runs.stop("r2", status="canceled", sentence="Canceled.")
+    claim = ledger.runs.claim_plan("r1", tries=3)
+    assert claim is not None
+    assert ledger.runs.hold(claim, "Too many.")
+    assert ledger.runs.create("r3", export="e", trigger=RETRY) == ("", [])
+    assert ledger.runs.document("r1").status == "held"
+
+
+def test_a_newer_run_takes_the_place_of_a_held_one_and_of_the_one_behind_it(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    claim = ledger.runs.claim_plan("r1", tries=3)
+    ledger.runs.create("r2", export="e", trigger=MANUAL)
+    assert claim is not None
+    assert ledger.runs.hold(claim, "Too many.")
+    ledger.runs.create("r3", export="e", trigger=MANUAL)
+    assert ledger.runs.document("r1").status == "skipped"
+    assert ledger.runs.active_of("e") == "r2"
+    ledger.runs.stop("r2", status="canceled", sentence="Canceled.")
+    assert ledger.runs.active_of("e") == "r3"
+
+
+def test_the_active_run_of_an_export_is_known_unless_it_waits_for_a_person(ledger: Ledger) -> None:
+    assert ledger.runs.active_of("e") == ""
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    assert ledger.runs.active_of("e") == "r1"
+    claim = ledger.runs.claim_plan("r1", tries=3)
+    assert claim is not None
+    assert ledger.runs.hold(claim, "Too many.")
+    assert ledger.runs.active_of("e") == ""
+
+
+def test_what_does_not_fit_the_merge_fields_stands_in_the_document(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    assert ledger.runs.document("r1").lint == {}
+    claim = ledger.runs.claim_plan("r1", tries=3)
+    assert claim is not None
+    lint = {"FNAME": Lint(3, 1, ["loyal:17"])}
+    ledger.runs.survey(
+        claim, connection="c", max_connections=10, audience_id="a", segments=["s"], counts={}, lint=lint
+    )
+    assert ledger.runs.document("r1").lint == lint
 
 
 def test_a_waiting_run_can_be_canceled_and_the_active_one_goes_on(ledger: Ledger) -> None:
@@ -427,3 +486,39 @@ def test_a_finished_run_names_the_snapshot_that_counts(ledger: Ledger) -> None:
     assert finish is not None
     ledger.runs.finish(finish, [], snapshot="r1-1")
     assert ledger.runs.snapshot("e") == "r1-1"
+
+
+def test_a_late_approval_gives_a_run_its_time_anew(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    claim = ledger.runs.claim_plan("r1", tries=3)
+    assert claim is not None
+    ledger.runs.hold(claim, "It would take out everybody.")
+    ledger.pass_time(timedelta(hours=30))
+    assert ledger.tend("r1") == []
+    ledger.runs.approve("r1")
+    again, bells = ledger.planned("r1")
+    assert ledger.tend("r1") == []
+    assert ledger.slots.begin(Lease("c", "r1", bells[0].chunk, bells[0].token)) is not None
+    assert again.epoch == 2
+
+
+def test_a_held_run_that_is_no_longer_remembered_blocks_nobody(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    claim = ledger.runs.claim_plan("r1", tries=3)
+    assert claim is not None
+    ledger.runs.hold(claim, "It would take out everybody.")
+    ledger.client.delete(keys.run("r1"))
+    assert ledger.runs.create("r2", export="e", trigger=MANUAL) == ("r2", [Bell("plan", "r2")])
+
+
+def test_a_run_that_can_not_be_planned_in_its_time_fails(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    claim = ledger.runs.claim_plan("r1", tries=3)
+    assert claim is not None
+    ledger.runs.defer(claim, delay=timedelta(seconds=15))
+    ledger.pass_time(timedelta(hours=25))
+    assert ledger.tend("r1") == [Bell("finish", "r1")]
+    finish = ledger.runs.claim_finish("r1")
+    assert finish is not None
+    assert ledger.runs.finish(finish, [])[0] == "failed"
+    assert "could not be planned" in (ledger.runs.document("r1").error or "")

@@ -122,9 +122,13 @@ class AddressColumns(Definition):
 class Guard(Definition):
     """When a run is held before anything is sent: both the share and the least number have to be exceeded."""
 
-    remove_share: Annotated[float, Field(ge=0, le=1)] = Field(0.2, description="a share from 0 to 1")
+    remove_share: Annotated[float, BeforeValidator(field_rules.text_as_number), Field(ge=0, le=1)] = Field(
+        0.2, description="a share from 0 to 1"
+    )
     remove_least: Annotated[int, Field(ge=0)] = Field(100, description="a whole number, 0 or above")
-    add_share: Annotated[float, Field(ge=0)] = Field(0.5, description="a share such as 0.5")
+    add_share: Annotated[float, BeforeValidator(field_rules.text_as_number), Field(ge=0)] = Field(
+        0.5, description="a share such as 0.5"
+    )
     add_least: Annotated[int, Field(ge=0)] = Field(1_000, description="a whole number, 0 or above")
 
 

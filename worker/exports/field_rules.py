@@ -21,6 +21,7 @@ _REFERENCE = re.compile(
     r"|file:[^\s\x00-\x1f](?:[^\x00-\x1f]*[^\s\x00-\x1f])?"
     r"|encrypted:[A-Za-z0-9+/]+={0,2}"
 )
+_DECIMAL = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}")
 _CRON_FIELD = re.compile(r"[0-9A-Za-z*,/?#-]+")
 _CRON_FIELDS = (5, 6)
 
@@ -28,6 +29,11 @@ _CRON_FIELDS = (5, 6)
 def predicate(sentence_end: str) -> PydanticCustomError:
     """A broken rule, worded as what follows "FIELD of KIND NAME" in a sentence, without a full stop."""
     return PydanticCustomError(PREDICATE, "{predicate}", {"predicate": sentence_end})
+
+
+def text_as_number(value: object) -> object:
+    """A configuration file keeps a decimal number as it is written, so that none loses a zero on the way."""
+    return float(value) if isinstance(value, str) and _DECIMAL.fullmatch(value) else value
 
 
 def number_as_text(value: object) -> object:

@@ -26,7 +26,13 @@ def match_fields(settings: PlanSettings, fields: Iterable[MergeField]) -> list[A
     faults = [
         *_missing_fields([tag for tag in mapped if tag not in known], known),
         *_wrong_forms({tag: columns for tag, columns in mapped.items() if tag in known}, known),
-        *_unmapped_fields([tag for tag, field in known.items() if field.required and tag not in mapped]),
+        *_unmapped_fields(
+            [
+                tag
+                for tag, field in known.items()
+                if field.required and tag not in mapped and not settings.skip_required
+            ]
+        ),
     ]
     if faults:
         raise StopRun(

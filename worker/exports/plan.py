@@ -58,7 +58,8 @@ class PlanSettings(msgspec.Struct, frozen=True):
 
     `attributes` names for each merge tag a column, or the columns of an address. `tags` has a name for each
     table, or is empty; an empty name sets no tag. `max_profiles` counts rows of all tables. `key` is
-    the column that tells a person whose address changed. `status_for_all`
+    the column that tells a person whose address changed. `skip_required` lets required merge fields be
+    without an attribute. `status_for_all`
     and `tags_in_call` say how the audience is written to: with a `status` for everybody instead of
     `status_if_new`, and with tags in the batch call.
     """
@@ -72,6 +73,7 @@ class PlanSettings(msgspec.Struct, frozen=True):
     on_null: OnNull = "clear"
     on_bad_value: OnBadValue = "omit"
     key: str | None = None
+    skip_required: bool = False
     status_for_all: bool = False
     tags_in_call: bool = True
 

@@ -6,7 +6,8 @@
 
 local run = ARGV[4]
 if run_get(run, 'status') ~= 'held' then return reply(0) end
-redis.call('HDEL', run_key(run), 'error')
-run_set(run, 'status', 'queued', 'approved', 1, 'rung_at', now)
+-- its time begins now: waiting for a person is none of it
+redis.call('HDEL', run_key(run), 'error', 'late')
+run_set(run, 'status', 'queued', 'approved', 1, 'started_at', now, 'rung_at', now)
 ring('plan', run)
 return reply(1)

@@ -22,6 +22,11 @@ end
 
 local line = NS .. ':export:' .. export
 local active = redis.call('HGET', line, 'active')
+if active and redis.call('EXISTS', run_key(active)) == 0 then
+  -- it was held for longer than runs are remembered
+  redis.call('HDEL', line, 'active')
+  active = false
+end
 local held = active and run_get(active, 'status') == 'held'
 if ARGV[9] == '1' and (held or redis.call('HEXISTS', line, 'next') == 1) then return reply('') end
 

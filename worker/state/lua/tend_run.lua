@@ -11,14 +11,19 @@ if run_get(run, 'status') == '' then
 end
 
 local began = tonumber(run_get(run, 'started_at'))
-if began and now > began + tonumber(ARGV[5]) and run_get(run, 'stop') == '' then
+local function unheld(kind) return (tonumber(run_get(run, kind .. '_until')) or 0) <= now end
+local late = began and now > began + tonumber(ARGV[5])
+if late and run_get(run, 'stop') == '' and run_get(run, 'status') ~= 'held' then
   run_set(run, 'late', 1)
   fail_waiting(run, 'deadline')
+  if run_get(run, 'sealed') ~= '1' and unheld('plan') then
+    run_set(run, 'stop', 'failed', 'error',
+      "The run could not be planned within its time: see the workers' logs for what it waited for.")
+  end
 end
 seal_if_abandoned(run)
 complete(run)
 
-local function unheld(kind) return (tonumber(run_get(run, kind .. '_until')) or 0) <= now end
 local waits_for
 if run_get(run, 'status') == 'finishing' then waits_for = unheld('finish') and 'finish'
 elseif run_get(run, 'status') ~= 'held' and run_get(run, 'sealed') ~= '1' and unheld('plan') then
