@@ -155,6 +155,9 @@ def _export(calls: _Calls, export: Export) -> Iterator[Finding]:
         return
     faults = list(unfit(export, fields))
     yield from (fail(f"{export.name}: {fault}") for fault in faults)
+    new = sum(tag not in {field.tag for field in fields} for tag in export.attributes)
+    if not faults and new:
+        yield ok(f"{export.name}: {counted(new, 'merge field')} will be made by its first run.")
     if not faults:
         yield ok(f"{export.name}: the merge fields it fills ({len(export.attributes)}) fit.")
 
@@ -163,6 +166,8 @@ def unfit(export: Export, fields: Sequence[MergeField]) -> Iterator[str]:
     """What keeps an export from being planned: merge fields missing, of another form, or required."""
     known = {field.tag: field for field in fields}
     for tag, columns in export.attributes.items():
+        if tag not in known and export.create_merge_fields:
+            continue
         if tag not in known:
             remedy = close_matches(tag, known) or ": make it in Mailchimp, or take it out of attributes."
             yield f"the audience has no merge field {tag}{remedy}"

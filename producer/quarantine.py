@@ -9,7 +9,7 @@ from worker.errors import UsageError
 from worker.exports.definitions import Export
 from worker.exports.membership import identity
 from worker.exports.quarantine import Quarantined
-from worker.store.objects import MissingObject
+from worker.store.interface import MissingObject
 from worker.store.snapshots import Manifest, commit, read_manifest
 
 

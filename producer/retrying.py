@@ -6,7 +6,7 @@ from producer.application import Producer
 from worker.errors import UsageError
 from worker.exports.outcomes import RETRIED
 from worker.exports.runs import RETRY, RunDocument, Trigger, new_run_id
-from worker.store.objects import MissingObject
+from worker.store.interface import MissingObject
 from worker.store.reports import read_lines
 
 

@@ -17,6 +17,8 @@ from producer.commands.common import (
     wait_option,
 )
 from producer.events import refresh_finished, run_all, run_export, unknown_segments
+from producer.forecast import forecast
+from producer.previewing import preview
 from worker.exports.runs import RunDocument
 
 
@@ -24,16 +26,34 @@ from worker.exports.runs import RunDocument
 @click.argument("export", required=False)
 @click.option("--all", "all_exports", is_flag=True, help="Run all exports that have run: on_refresh.")
 @click.option("--full", is_flag=True, help="Send every profile, also those that have not changed.")
+@click.option("--dry-run", is_flag=True, help="Tell what would be done; send nothing and keep nothing.")
+@click.option("--show", is_flag=True, help="With --dry-run: show addresses as they are.")
 @wait_option
 @json_option
 @click.pass_obj
 def run(
-    producer: Producer, export: str | None, *, all_exports: bool, full: bool, wait: bool, as_json: bool
+    producer: Producer,
+    export: str | None,
+    *,
+    all_exports: bool,
+    full: bool,
+    dry_run: bool,
+    show: bool,
+    wait: bool,
+    as_json: bool,
 ) -> None:
     """Run EXPORT now, or all exports."""
     if (export is None) is not all_exports:
         raise click.UsageError("Give the name of an export, or --all.")
-    if export is None:
+    if dry_run and (export is None or wait):
+        raise click.UsageError(
+            "A dry run is of one export, and over when the command is: leave --all and --wait out."
+        )
+    if show and not dry_run:
+        raise click.UsageError("Only a dry run shows addresses: give --dry-run with --show.")
+    if dry_run and export is not None:
+        _preview(producer, export, full=full, show=show, as_json=as_json)
+    elif export is None:
         started = run_all(producer, full=full)
         _several(producer, started, refresh_id=None, wait=wait, as_json=as_json)
     else:
@@ -58,6 +78,14 @@ def refresh(
         known = [segment.name for segment in producer.catalog.segments()]
         note(f"{unknown_segments(refreshed.unknown, known)} The others were refreshed all the same.")
     _several(producer, refreshed.runs, refresh_id=refresh_id, wait=wait, as_json=as_json)
+
+
+def _preview(producer: Producer, export: str, *, full: bool, show: bool, as_json: bool) -> None:
+    found = preview(producer, export, full=full, show=show)
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(forecast(found))
 
 
 def _several(

@@ -77,7 +77,7 @@ CASES = {
     "no attribute column": Case("nameless.parquet", _without("first_name"), ('no column "first_name"',)),
     "wrong encoding": Case("latin.csv", _holding(LATIN), ("not UTF-8 in line 3", "save the file in UTF-8")),
     "too many fields": Case("long.csv", _holding(TOO_MANY), ("3 fields in line 3", "2 in its header")),
-    "too few fields": Case("short.csv", _holding(TOO_FEW), ("1 fields in line 4", "2 in its header")),
+    "too few fields": Case("short.csv", _holding(TOO_FEW), ("1 field in line 4", "2 in its header")),
     "unclosed quote": Case("quote.csv", _holding(UNCLOSED), ("quotation mark", "line 3")),
     "bad line": Case(
         "bad.ndjson", _holding(BAD_LINE), ("not valid JSON", "line 3", "one JSON object a line")

@@ -61,7 +61,7 @@ def test_an_exception_is_logged_by_its_kind_and_place(escaped: tuple[str, dict[s
     assert line["level"] == "error"
     assert line["exception"] == "ValueError"
     assert line["run"]
-    assert any(re.fullmatch(r"runs\.py:[0-9]+", place) for place in line["at"])
+    assert any(re.fullmatch(r"run_records\.py:[0-9]+", place) for place in line["at"])
     assert all(json.loads(each) for each in text.splitlines())
 
 

@@ -64,6 +64,16 @@ def test_a_missing_merge_field_and_a_required_one_are_told(catalog: Producer, ma
     ]
 
 
+def test_a_merge_field_that_the_export_makes_is_no_fault(catalog: Producer, mailchimp: Standin) -> None:
+    mailchimp.audience().delete_merge_field("FNAME")
+    export = catalog.catalog.export("weekly").model_copy(update={"create_merge_fields": True})
+    catalog.catalog.save(exports=[export])
+    assert failures(catalog) == []
+    assert "weekly: 1 merge field will be made by its first run." in [
+        finding.sentence for finding in findings(catalog)
+    ]
+
+
 def test_an_address_field_mapped_like_a_text_is_told(catalog: Producer) -> None:
     export = catalog.catalog.export("weekly").model_copy(update={"attributes": {"ADDRESS": "street"}})
     catalog.catalog.save(exports=[export])

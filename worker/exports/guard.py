@@ -18,24 +18,29 @@ class Change:
 
 def objection(change: Change, guard: Guard) -> str:
     """Why the run should be held, as one sentence; '' if nothing speaks against it."""
-    reasons = [*_shares(change, guard), *_contacts(change)]
-    if not reasons:
+    found = reasons(change, guard)
+    if not found:
         return ""
     return (
-        f"This run would {' and '.join(reasons)}: look at its segments, then approve it "
+        f"This run would {found}: look at its segments, then approve it "
         "(`segment-export approve RUN`) or cancel it."
     )
+
+
+def reasons(change: Change, guard: Guard) -> str:
+    """What a run would do that it should be held for, as what follows "it would"; '' if nothing."""
+    return " and ".join([*_shares(change, guard), *_contacts(change)])
 
 
 def _shares(change: Change, guard: Guard) -> list[str]:
     if change.members is None:
         return []
-    reasons = []
+    found = []
     if change.removed >= guard.remove_least and change.removed > guard.remove_share * change.members:
-        reasons.append(f"take out {change.removed:,} of {change.members:,} members")
+        found.append(f"take out {change.removed:,} of {change.members:,} members")
     if change.added >= guard.add_least and change.added > guard.add_share * change.members:
-        reasons.append(f"add {change.added:,} to {change.members:,} members")
-    return reasons
+        found.append(f"add {change.added:,} to {change.members:,} members")
+    return found
 
 
 def _contacts(change: Change) -> list[str]:

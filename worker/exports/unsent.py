@@ -48,7 +48,7 @@ def lines_of_unsent(
     rows = unsent.arg_true().to_list()
     whys = judged["why"] if "why" in judged.columns else [Why.NOTHING] * len(rows)
     for at, (row, email, verdict, kept, why) in enumerate(
-        zip(rows, _emails(survey, batch), judged["verdict"], judged["kept"], whys, strict=True)
+        zip(rows, addresses_as_read(survey, batch), judged["verdict"], judged["kept"], whys, strict=True)
     ):
         outcome, code, field, message = (
             (Outcome.SUPPRESSED, SENTENCES[why][0], "", SENTENCES[why][1])
@@ -66,7 +66,8 @@ def lines_of_unsent(
         )
 
 
-def _emails(survey: Survey, batch: pl.DataFrame) -> pl.Series:
+def addresses_as_read(survey: Survey, batch: pl.DataFrame) -> pl.Series:
+    """The addresses of a batch as the source has them, too long ones cut; '' where there is none."""
     column = survey.settings.email
     text = as_text(named(column), batch.schema[column])
     return batch.select(text.fill_null("").str.head(_LONGEST_EMAIL)).to_series()

@@ -12,6 +12,7 @@ from worker.exports.canarying import everybody_but
 from worker.exports.definitions import Connection, Export, Segment, tag
 from worker.exports.delta import LEFT, Standing, hold_against, leavers
 from worker.exports.guard import Change
+from worker.exports.hashes import WIDTH
 from worker.exports.mapping import lacking_fields
 from worker.exports.moves import find_moves
 from worker.exports.planning import PlanSettings, Survey, Table, survey
@@ -118,7 +119,8 @@ class Comparing:
         """What the guard is asked about. The profiles of a retry have passed it once."""
         manifest = compared.previous.manifest if compared.previous and not compared.retried else None
         return Change(
-            members=manifest.members if manifest else None,
+            # a run that was cut short has accepted few of those it meant to: they are no sudden growth
+            members=manifest.members + len(manifest.excluded) // WIDTH if manifest else None,
             added=compared.added.height,
             removed=compared.left.filter(~pl.col("moved")).height,
             contacts=self._contacts(compared.connection, run_id),
@@ -187,6 +189,7 @@ def plan_settings(export: Export, segments: Sequence[Segment], manners: Manners)
         on_null=export.on_null,
         on_bad_value=export.on_bad_value,
         key=export.key,
+        skip_required=export.skip_required,
         status_for_all=not manners.status_if_new,
         tags_in_call=manners.tags,
     )

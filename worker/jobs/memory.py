@@ -38,6 +38,8 @@ class Previous:
     def quarantined_but(self, sent: pl.Series) -> tuple[Quarantined, ...]:
         """Who is in quarantine and not among these address hashes."""
         entries = self.manifest.quarantine
+        if not entries:
+            return ()
         hashes = from_bytes(b"".join(each.address_hash for each in entries))
         return tuple(
             each for each, is_sent in zip(entries, hashes.is_in(sent.implode()), strict=True) if not is_sent
@@ -91,15 +93,23 @@ class Memory:
         """Begins a new snapshot, which counts for nothing until it is committed and a run's end names it."""
         return SnapshotWriter(self._objects, self._sealer, export, version)
 
-    def carry(self, previous: Previous, writer: SnapshotWriter, found: Survey, removed: pl.DataFrame) -> None:
-        """Takes over who was accepted before and is neither sent again nor removed nor to be forgotten."""
+    def carry(
+        self,
+        previous: Previous,
+        writer: SnapshotWriter,
+        *,
+        found: Survey,
+        removed: pl.DataFrame,
+        moved: pl.Series,
+    ) -> None:
+        """Takes over who was accepted before and is neither sent again nor removed nor to be forgotten.
+
+        `moved` are addresses that their people have left for others.
+        """
         judged = found.rows.filter(pl.col("kept").is_null()).select("address_hash", "verdict")
-        forgotten = judged.filter(
-            pl.col("verdict").is_in([RowVerdict.SEND, RowVerdict.SUPPRESSED, RowVerdict.REJECTED])
-        )
-        kept = previous.rows.join(forgotten, on="address_hash", how="anti").join(
-            removed.filter("gone"), on="address_hash", how="anti"
-        )
+        forgotten = judged.filter(pl.col("verdict").is_in([RowVerdict.SEND, RowVerdict.SUPPRESSED]))
+        gone = pl.concat([forgotten["address_hash"], removed.filter("gone")["address_hash"], moved])
+        kept = previous.rows.join(gone.rename("address_hash").to_frame(), on="address_hash", how="anti")
         snapshots.carry(
             self._objects, self._sealer, previous.manifest, writer, kept.select("address_hash", "tags")
         )

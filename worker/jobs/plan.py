@@ -212,7 +212,9 @@ class PlanJob:
         stager.stage(self._moves(plan, stager), phase=MOVES)
         stager.stage(stage(found, stager.next_number), phase=UPLOADS)
         if plan.previous is not None:
-            self._memory.carry(plan.previous, writer, plan.found, plan.left)
+            self._memory.carry(
+                plan.previous, writer, found=plan.found, removed=plan.left, moved=plan.moves["old_hash"]
+            )
         stager.stage(self._removals(plan, stager), phase=REMOVALS)
         if apart:
             stager.stage(self._tags(plan, stager), phase=REMOVALS)
