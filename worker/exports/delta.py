@@ -66,9 +66,7 @@ class Standing(msgspec.Struct, frozen=True):
 def hold_against(survey: Survey, standing: Standing) -> Survey:
     """The survey with rows that need not or must not be sent marked as such, with `why`."""
     rows = survey.rows.with_columns(pl.lit(int(Why.NOTHING), dtype=pl.UInt8).alias("why"))
-    if standing.statuses is not None:
-        rows = rows.join(standing.statuses, on="address_hash", how="left", maintain_order="left")
-        rows = rows.with_columns(pl.col("status").fill_null(0))
+    rows = rows.with_columns(_statuses(rows, standing.statuses))
     if standing.asked is not None:
         rows = _only(rows, standing.asked)
     if standing.out is not None and standing.out.height:
@@ -96,6 +94,14 @@ def _unchanged(rows: pl.DataFrame, accepted: pl.DataFrame, *, asked: bool) -> pl
     known = accepted.select(on).with_columns(same=pl.lit(value=True))
     joined = rows.join(known, on=on, how="left", maintain_order="left")
     return _mark(joined, pl.col("same").is_not_null(), RowVerdict.UNCHANGED).drop("same")
+
+
+def _statuses(rows: pl.DataFrame, known: pl.DataFrame | None) -> pl.Series:
+    # most audiences have few whose status is known, and a join copies all rows
+    if known is None or known.is_empty():
+        return pl.repeat(0, rows.height, dtype=pl.UInt8, eager=True).alias("status")
+    addresses = rows.select("address_hash")
+    return addresses.join(known, on="address_hash", how="left", maintain_order="left")["status"].fill_null(0)
 
 
 def _with_reason(rows: pl.DataFrame, reasons: pl.DataFrame, on: Sequence[str]) -> pl.DataFrame:

@@ -107,7 +107,10 @@ class Stager:
 
 
 def _part_sizes() -> Iterator[int]:
-    """Small parts first, so that uploads begin at once; larger ones then, so that objects are few."""
+    """Small parts first, so that uploads begin at once; larger ones then, so that objects are few.
+
+    The slots of a connection fill one after the other, too: calls that all end at once wait for each other.
+    """
     yield from (4, 8, 16)
     yield from repeat(32)
 
