@@ -107,7 +107,7 @@ class System:
             "SEGMENT_EXPORT_SECRET_KEYS": self._secret,
             "SEGMENT_EXPORT_MAILCHIMP_URL": self.standin.url,
             "SEGMENT_EXPORT_LOG_FORMAT": "json",
-            "_RJEM_MALLOC_CONF": "dirty_decay_ms:500,muzzy_decay_ms:0",  # as the Procfile has it
+            "_RJEM_MALLOC_CONF": "dirty_decay_ms:100,muzzy_decay_ms:0",  # as the Procfile has it
             "MAILCHIMP_API_KEY": API_KEY,
             **self._settings,
         }
