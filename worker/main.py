@@ -23,6 +23,7 @@ from worker.jobs.plan import PlanJob
 from worker.jobs.upload import UploadJob
 from worker.keeper import Keeper
 from worker.mailchimp.clients import ClientPool
+from worker.mailchimp.transport import ssl_context
 from worker.settings import Settings, environ
 from worker.state.audiences import Audiences
 from worker.state.catalog import Catalog
@@ -68,7 +69,12 @@ def build(settings: Settings) -> RedisBroker:
         catalog=catalog,
         keyring=keyring,
         environ=environ(),
-        clients=ClientPool(deadline=settings.call_deadline, override=settings.mailchimp_url),
+        clients=ClientPool(
+            deadline=settings.call_deadline,
+            override=settings.mailchimp_url,
+            # one for all threads, made before they ask for it all at once
+            context=ssl_context(),
+        ),
         slots=slots,
         holding=holding,
         ring=doorbell.ring,
