@@ -135,7 +135,8 @@ def _parse(arguments: list[str]) -> None:
             continue
         rest = arguments[at + 1 :]
         if rest or not any(isinstance(each, click.Argument) and each.required for each in command.params):
-            command.make_context(word, rest)
+            # with its parent: a command keeps the names of its help option from the first time it is asked
+            command.make_context(word, rest, parent=click.Context(group, **group.context_settings))
         return
 
 

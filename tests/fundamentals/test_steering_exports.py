@@ -38,7 +38,7 @@ def everything(system: System) -> tuple[dict[str, bytes], set[str]]:
     store = system.folder / "store"
     files = {str(path): path.read_bytes() for path in store.rglob("*") if path.is_file()}
     keys = map(str, system.ledger.keys("se:*"))
-    return files, {key for key in keys if not key.startswith(("se:conn", "se:turn"))}
+    return files, {key for key in keys if not key.startswith(("se:conn", "se:turn", "se:workers"))}
 
 
 # --- retry -----------------------------------------------------------------------------------------
