@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final, TypeVar
 
 from worker.credentials import resolve
-from worker.errors import RetryLater
+from worker.errors import RetryLater, Throttled
 from worker.exports.definitions import Connection
 from worker.jobs.holding import Holding
 from worker.keyring import Keyring
@@ -22,6 +22,7 @@ T = TypeVar("T")
 _WISH: Final = timedelta(seconds=2)
 _POLL: Final = timedelta(milliseconds=50)
 _PATIENCE: Final = timedelta(seconds=5)
+_FIRST_PAUSE: Final = 0.1  # seconds; each further one is twice as long
 _DEFINITION_LIVES: Final = 1.0  # seconds: so a removed or changed connection is noticed within a second
 
 
@@ -68,18 +69,31 @@ class Accounts:
 
         Raises:
             NoSlot: no slot came free within seconds.
-            RetryLater: the call met a transient fault.
+            RetryLater: the call met a transient fault; throttling for seconds.
             StopRun: the call was refused for good, or can't be made.
         """
+        pause, until = _FIRST_PAUSE, time.monotonic() + _PATIENCE.total_seconds()
+        while True:
+            try:
+                return self._call_once(connection, run_id, make)
+            except Throttled:
+                # fewer are made at once from now on: all that was read before need not be read again for it
+                if time.monotonic() + pause > until:
+                    raise
+            time.sleep(pause)
+            pause *= 2
+
+    def _call_once(self, connection: Connection, run_id: str, make: Callable[[MailchimpClient], T]) -> T:
         client = self.client(connection.name)
         token = secrets.token_hex(8)
-        before, may_be_open = client.calls, False
+        before, may_be_open, window, throttled = client.calls, False, 0, 0
         try:
-            self._await_slot(connection, token)
+            window = self._await_slot(connection, token)
             with self._holding.keep(Lease(connection.name, "", "", token)):
                 return make(client)
         except RetryLater as error:
             may_be_open = error.may_be_open
+            throttled = window if isinstance(error, Throttled) else 0
             raise
         finally:
             self._ring(
@@ -89,6 +103,7 @@ class Accounts:
                     run_id=run_id,
                     calls=client.calls - before,
                     may_be_open=may_be_open,
+                    throttled=throttled,
                 )
             )
 
@@ -96,11 +111,14 @@ class Accounts:
         """Closes this thread's clients; for threads that end."""
         self._clients.close_all()
 
-    def _await_slot(self, connection: Connection, token: str) -> None:
+    def _await_slot(self, connection: Connection, token: str) -> int:
         deadline = time.monotonic() + _PATIENCE.total_seconds()
-        while not self._slots.borrow(
-            connection.name, max_connections=connection.max_connections, token=token, patience=_WISH
-        ):
+        while True:
+            window = self._slots.borrow(
+                connection.name, max_connections=connection.max_connections, token=token, patience=_WISH
+            )
+            if window:
+                return window
             if self._slots.state(connection.name).paused:
                 raise NoSlot(f"Connection {connection.name} is paused: resume it to let its runs go on.")
             if time.monotonic() > deadline:

@@ -17,7 +17,10 @@ from worker.state.client import read_hash, read_newest, read_set
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What workers need to know of a run while they work on it."""
+    """What workers need to know of a run while they work on it.
+
+    `broke_off`: it has ended before its plan was complete, so nobody listed the profiles that were left out.
+    """
 
     run_id: str
     export: str
@@ -31,6 +34,7 @@ class RunFacts:
     approved: bool
     skip_required: bool
     status_for_all: bool
+    broke_off: bool
     trigger: Trigger
 
 
@@ -63,6 +67,7 @@ def _facts(fields: Mapping[str, str]) -> RunFacts:
         approved=fields.get("approved") == "1",
         skip_required=fields.get("skip_required") == "1",
         status_for_all=fields.get("status_for_all") == "1",
+        broke_off=fields.get("broke_off") == "1",
         trigger=msgspec.json.decode(fields["trigger"], type=Trigger),
     )
 

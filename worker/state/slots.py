@@ -127,16 +127,22 @@ class Slots:
             flat += ["call", lease.connection, lease.run_id, lease.chunk, lease.token]
         return int(self._transitions.call("renew", *flat))
 
-    def borrow(self, connection: str, *, max_connections: int, token: str, patience: timedelta) -> bool:
-        """Asks for a slot for a call without a chunk; False means: ask again within `patience`."""
-        taken = self._transitions.call("borrow", connection, max_connections, token, milliseconds(patience))
-        return bool(taken == 1)
+    def borrow(self, connection: str, *, max_connections: int, token: str, patience: timedelta) -> int:
+        """Asks for a slot for a call without a chunk; gives its window, or 0: ask again within `patience`."""
+        return int(
+            self._transitions.call("borrow", connection, max_connections, token, milliseconds(patience))
+        )
 
     def give_back(
-        self, connection: str, *, token: str, run_id: str, calls: int, may_be_open: bool
+        self, connection: str, *, token: str, run_id: str, calls: int, may_be_open: bool, throttled: int = 0
     ) -> list[Bell]:
-        """Ends the use of a borrowed slot; the calls made on it, one by one, count among the run's."""
-        return self._transitions.ring("give_back", connection, token, run_id, calls, int(may_be_open))[1]
+        """Ends the use of a borrowed slot; the calls made on it, one by one, count among the run's.
+
+        `throttled` is the slot's window if Mailchimp had enough calls open: the connection learns from it.
+        """
+        return self._transitions.ring(
+            "give_back", connection, token, run_id, calls, int(may_be_open), throttled
+        )[1]
 
     def working(self) -> list[str]:
         """The connections that have pending chunks or open calls."""

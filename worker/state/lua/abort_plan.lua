@@ -7,7 +7,10 @@
 local run = ARGV[4]
 if run_get(run, 'plan_token') ~= ARGV[5] or run_get(run, 'sealed') == '1' then return reply(0) end
 if redis.call('SISMEMBER', NS .. ':active', run) == 0 then return reply(0) end
-if redis.call('EXISTS', run_key(run) .. ':chunks') == 1 then return reply(2) end
+if redis.call('EXISTS', run_key(run) .. ':chunks') == 1 then
+  run_set(run, 'broke_off', 1)
+  return reply(2)
+end
 run_set(run, 'plan_until', 0, 'sealed', 1)
 if run_get(run, 'stop') == '' then run_set(run, 'stop', ARGV[6], 'error', ARGV[7]) end
 redis.call('SADD', NS .. ':tidy', run)

@@ -17,7 +17,6 @@ for i = 7, #ARGV, 3 do
   end
 end
 keep_alive(run)
-redis.call('SADD', NS .. ':connections', conn)
 sweep(conn)
 complete(run)
 grant(conn)

@@ -7,7 +7,7 @@
 --
 -- throttled    fewer calls at once: ×0.75, once for each window of grants; no attempt is spent
 -- unavailable  two windows without a success close the connection but for one probe at a time, 1 s to 60 s apart;
---              an attempt is spent only if others were delivered since this chunk last failed
+--              an attempt is spent only if others were delivered since this chunk was first granted, or last failed
 -- deferred     nothing was sent (a stop, a shut-down); nothing is learned
 
 local conn, run, chunk, token, reason = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
@@ -20,20 +20,18 @@ if record then
     run_add(run, 'api_calls', 1)
     record.r = (record.r or 0) + 1
   end
-  local most = conn_get(conn, 'max', 1)
-  local limit = math.min(most, conn_get(conn, 'limit', most))
-  if reason == 'throttled' and window > conn_get(conn, 'last_decrease', 0) then
-    limit = math.max(1, math.floor(limit) * 0.75)
-    conn_set(conn, 'limit', tostring(limit), 'last_decrease', conn_get(conn, 'grants', 0),
-      'ceiling', math.max(1, math.floor(limit)), 'ceiling_until', now + policy.probe)
+  if reason == 'throttled' then
+    throttle(conn, window)
   elseif reason == 'unavailable' then
     local delivered = conn_get(conn, 'delivered', 0)
-    if delivered > (record.o or -1) then record.a = (record.a or 0) + 1 end
+    if delivered > (record.o or 0) then record.a = (record.a or 0) + 1 end
     record.o = delivered
     if window > conn_get(conn, 'last_failure', 0) then
       local failed = redis.call('HINCRBY', conn_key(conn), 'failed_windows', 1)
       conn_set(conn, 'last_failure', conn_get(conn, 'grants', 0))
       if failed >= 2 then
+        local most = conn_get(conn, 'max', 1)
+        local limit = math.min(most, conn_get(conn, 'limit', most))
         if limit > 1 then conn_set(conn, 'slow_start_below', tostring(limit)) end
         conn_set(conn, 'limit', 1, 'cool_until', now + math.min(60000, 1000 * 2 ^ math.min(failed - 2, 6)))
       end

@@ -64,7 +64,7 @@ end
 local function seal_if_abandoned(run)
   if run_get(run, 'stop') == '' or run_get(run, 'sealed') == '1' then return end
   if (tonumber(run_get(run, 'plan_until')) or 0) > now then return end
-  run_set(run, 'sealed', 1, 'status', 'uploading')
+  run_set(run, 'sealed', 1, 'status', 'uploading', 'broke_off', 1)
 end
 
 local function close_chunk(run, chunk, record, state)
@@ -108,6 +108,7 @@ local function put_back(conn, run, chunk, record, not_before)
   redis.call('ZADD', run_key(run) .. ':ready', not_before, chunk)
   redis.call('PEXPIRE', run_key(run) .. ':ready', policy.keep)
   redis.call('ZADD', conn_key(conn) .. ':turns', 'NX', conn_get(conn, 'vtime', 0), run)
+  redis.call('SADD', NS .. ':connections', conn)
 end
 
 -- Chunks of a later phase wait until nothing of the earlier one is open: the canary (0) goes first, people
@@ -218,6 +219,7 @@ local function grant(conn)
     granted_here = granted_here + 1
     record.s, record.t = 'granted', ARGV[2] .. '-' .. granted_here
     record.w = redis.call('HINCRBY', conn_key(conn), 'grants', 1)
+    record.o = record.o or conn_get(conn, 'delivered', 0)
     save_chunk(run, chunk, record)
     redis.call('ZADD', conn_key(conn) .. ':leases', now + policy.lease, lease_name(run, chunk))
     ring('upload', run, chunk, record.t)
@@ -241,6 +243,15 @@ end
 local function release(conn, run, chunk, token, record)
   if record then redis.call('ZREM', conn_key(conn) .. ':leases', lease_name(run, chunk)) end
   redis.call('ZREM', conn_key(conn) .. ':leases', 'call:' .. token)
+end
+
+-- Fewer calls at once: ×0.75, once for each window of grants; not more for a while.
+local function throttle(conn, window)
+  if window <= conn_get(conn, 'last_decrease', 0) then return end
+  local most = conn_get(conn, 'max', 1)
+  local limit = math.max(1, math.floor(math.min(most, conn_get(conn, 'limit', most))) * 0.75)
+  conn_set(conn, 'limit', tostring(limit), 'last_decrease', conn_get(conn, 'grants', 0),
+    'ceiling', math.max(1, math.floor(limit)), 'ceiling_until', now + policy.probe)
 end
 
 local function remember_duration(conn, ms)
