@@ -1,6 +1,7 @@
 """A chunk: at most 500 members, uploaded in one call; the unit of retry."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from enum import StrEnum
 
 import msgspec
@@ -38,6 +39,12 @@ class StagedChunk(msgspec.Struct, frozen=True):
     kind: Kind = Kind.UPSERT
     target: str = ""
     people: int = 0
+
+
+def without(chunk: StagedChunk, out: AbstractSet[str]) -> StagedChunk:
+    """A chunk of plain addresses without these."""
+    kept = [address for address in msgspec.json.decode(chunk.body, type=list[str]) if address not in out]
+    return msgspec.structs.replace(chunk, count=len(kept), body=msgspec.json.encode(kept))
 
 
 def part_of(chunk: StagedChunk, positions: Sequence[int], body: bytes) -> StagedChunk:

@@ -124,13 +124,15 @@ def leavers(survey: Survey, standing: Standing) -> pl.DataFrame:
     """Who was accepted before and has left a segment since (`LEFT`).
 
     `lost` has the bits of the segments that the person left; `gone` says that none is left. Suppressed and
-    rejected profiles are still in their segments, so they have left nothing.
+    rejected profiles are still in their segments, so they have left nothing. Who said no is left alone.
     """
     if standing.accepted is None or standing.asked is not None:
         return pl.DataFrame(schema=LEFT)
     held = survey.rows.filter(pl.col("address_hash").is_not_null() & pl.col("kept").is_null())
     now = held.select("address_hash", pl.col("tags").alias("has"))
     before = standing.accepted.select("address_hash", "tags")
+    if standing.out is not None:
+        before = before.join(standing.out, on="address_hash", how="anti")
     joined = before.join(now, on="address_hash", how="left")
     has = pl.col("has").fill_null(0)
     return (

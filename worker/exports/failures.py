@@ -11,3 +11,8 @@ SENTENCES: Final = {
     "refused": "Mailchimp refused the call as a whole: see the workers' logs.",
     "unanswered": "Mailchimp's answers never said what became of this member: run the export again later.",
 }
+NOT_PLANNED: Final = "not_planned"
+"""The word for everybody whom a plan that broke off did not come to."""
+NOT_PLANNED_SENTENCE: Final = (
+    "Planning broke off, so others may be missing who are not named: run the export again."
+)

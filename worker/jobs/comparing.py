@@ -12,17 +12,18 @@ from worker.exports.canarying import everybody_but
 from worker.exports.definitions import Connection, Export, Segment, tag
 from worker.exports.delta import LEFT, Standing, hold_against, leavers
 from worker.exports.guard import Change
-from worker.exports.hashes import WIDTH
+from worker.exports.hashes import from_bytes
 from worker.exports.mapping import lacking_fields
 from worker.exports.moves import find_moves
 from worker.exports.planning import PlanSettings, Survey, Table, survey
-from worker.exports.statuses import kept_out
+from worker.exports.statuses import CODES, kept_out
 from worker.jobs.accounts import Accounts
 from worker.jobs.consent import Consent
 from worker.jobs.memory import Memory, Previous, full_is_due
 from worker.mailchimp.client import MailchimpClient
 from worker.state.audiences import Audiences, Manners
 from worker.state.runs import Runs
+from worker.store.audiences import STATUSES
 
 # what is supposed of an audience until its canary has shown how it is
 _NEWEST: Final = Manners(status_if_new=True, tags=True)
@@ -56,6 +57,11 @@ class Compared:
     full: bool
     new_fields: Sequence[MergeField]
     retried: bool
+
+    @property
+    def removes(self) -> bool:
+        """Whether who leaves a segment loses its tag."""
+        return _removes(self.export)
 
     @property
     def added(self) -> pl.DataFrame:
@@ -118,10 +124,11 @@ class Comparing:
     def change(self, compared: Compared, run_id: str) -> Change:
         """What the guard is asked about. The profiles of a retry have passed it once."""
         manifest = compared.previous.manifest if compared.previous and not compared.retried else None
+        # a run that was cut short has accepted few of those it meant to: they are no sudden growth
+        meant = from_bytes(manifest.excluded if manifest else b"")
         return Change(
-            # a run that was cut short has accepted few of those it meant to: they are no sudden growth
-            members=manifest.members + len(manifest.excluded) // WIDTH if manifest else None,
-            added=compared.added.height,
+            members=manifest.members + meant.len() if manifest else None,
+            added=compared.added.filter(~pl.col("address_hash").is_in(meant.implode())).height,
             removed=compared.left.filter(~pl.col("moved")).height,
             contacts=self._contacts(compared.connection, run_id),
             contacts_limit=compared.connection.max_contacts,
@@ -171,11 +178,19 @@ class Comparing:
         return self._accounts.call(connection, run_id, ask)
 
 
+def _removes(export: Export) -> bool:
+    return export.mode == "mirror" and export.on_leave != "nothing"
+
+
 def _left(export: Export, found: Survey, standing: Standing, moves: pl.DataFrame) -> pl.DataFrame:
-    """Who has left, with `moved` for those who go on under another address."""
-    removes = export.mode == "mirror" and export.on_leave != "nothing"
-    left = leavers(found, standing) if removes else pl.DataFrame(schema=LEFT)
-    return left.with_columns(moved=pl.col("address_hash").is_in(moves["old_hash"].implode()))
+    """Who has left: `moved` go on under another address, `unconfirmed` can't be archived."""
+    left = leavers(found, standing) if _removes(export) else pl.DataFrame(schema=LEFT)
+    known = pl.DataFrame(schema=STATUSES) if standing.statuses is None else standing.statuses
+    pending = known.filter(pl.col("status") == CODES["pending"])["address_hash"]
+    return left.with_columns(
+        moved=pl.col("address_hash").is_in(moves["old_hash"].implode()),
+        unconfirmed=pl.col("address_hash").is_in(pending.implode()),
+    )
 
 
 def plan_settings(export: Export, segments: Sequence[Segment], manners: Manners) -> PlanSettings:

@@ -68,16 +68,17 @@ class Consent:
         rows = changed
         if known is not None:
             rows = pl.concat([known.rows.join(changed, on="address_hash", how="anti"), changed])
+        subscribed = pl.DataFrame(schema=STATUSES)
+        if everybody:
+            listed = self._read(connection, audience_id, run_id, SUBSCRIBED, None).unique("address_hash")
+            subscribed = listed.join(changed, on="address_hash", how="anti")
+            # what is remembered of them is older: whoever has confirmed or come back is subscribed now
+            rows = rows.join(subscribed, on="address_hash", how="anti")
         if remember:
             remembered = Remembered(rows, now, known.whole_at if known else now)
             save_audience(self._objects, self._sealer, connection.name, audience_id, remembered)
-        if everybody:
-            subscribed = self._read(connection, audience_id, run_id, SUBSCRIBED, None)
-            rows = pl.concat([rows, subscribed.join(rows, on="address_hash", how="anti")]).unique(
-                "address_hash"
-            )
         log.info("audience.read", whole=known is None, changed=changed.height, known=rows.height)
-        return rows
+        return pl.concat([rows, subscribed])
 
     def _remembered(self, connection: str, audience_id: str) -> Remembered | None:
         try:

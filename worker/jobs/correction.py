@@ -16,7 +16,7 @@ from worker.exports.statuses import hash_of
 from worker.exports.uploading import Refusal
 from worker.jobs.memory import Memory
 from worker.store.objects import MissingObject
-from worker.store.snapshots import Manifest
+from worker.store.snapshots import Manifest, UnreadableSnapshot
 
 _NOT_ACCEPTED: Final = frozenset({Outcome.REJECTED, Outcome.SUPPRESSED, Outcome.FAILED})
 
@@ -35,48 +35,54 @@ class Ending:
 
 
 def correct(
-    memory: Memory, export: str, version: str, *, before: str, ending: Ending, quarantine_days: int
+    memory: Memory,
+    export: str,
+    version: str,
+    *,
+    end: str,
+    before: str,
+    ending: Ending,
+    quarantine_days: int,
 ) -> str:
-    """Makes the drafted snapshot true; gives its version, or '' if the plan got no further than to begin it.
+    """Makes the drafted snapshot true; gives the version of that, or '' if the plan did not come to a draft.
 
-    `before` is the version that counted until now. Repeating it changes nothing.
+    `end` is a word of nobody else's, `before` the version that counted until now.
     """
     try:
         draft = memory.manifest(export, version)
     except MissingObject:
         return ""
-    base = msgspec.structs.replace(
-        draft, shards=draft.shards[: len(draft.shards) - draft.late], late=0, excluded=b""
-    )
     out = hash_of([line.email for line in ending.refused] + list(ending.undone)).unique()
-    drafted = memory.rows(base, out)
+    drafted = memory.rows(draft, out)
     excluded = drafted["address_hash"]
     corrected = msgspec.structs.replace(
-        base,
+        draft,
+        version=f"{version}/{end}",
         excluded=to_bytes(excluded),
-        members=sum(base.shards) - excluded.len(),
-        quarantine=_quarantine(base, ending.refused, drafted, quarantine_days),
+        members=sum(draft.shards) - excluded.len(),
+        quarantine=_quarantine(draft, ending.refused, drafted, quarantine_days),
     )
-    memory.commit(corrected, _once_accepted(memory, before, base, drafted, out))
-    return version
+    memory.commit(corrected, _once_accepted(memory, before, draft, drafted, out))
+    return corrected.version
 
 
 def _once_accepted(
-    memory: Memory, before: str, base: Manifest, drafted: pl.DataFrame, out: pl.Series
+    memory: Memory, before: str, draft: Manifest, drafted: pl.DataFrame, out: pl.Series
 ) -> pl.DataFrame:
     """Those who were accepted before this run: their tags are still there, whatever became of them now."""
-    if not before or before == base.version:
+    if not before:
         return drafted.clear()
     try:
-        earlier = memory.manifest(base.export, before)
-    except MissingObject:
+        earlier = memory.manifest(draft.export, before)
+        if earlier.audience_id != draft.audience_id:
+            return drafted.clear()
+        rows = memory.rows(earlier, out)
+    except (MissingObject, UnreadableSnapshot):
+        # this run has sent everything for want of it
         return drafted.clear()
-    if earlier.audience_id != base.audience_id:
-        return drafted.clear()
-    rows = memory.rows(earlier, out)
     now = drafted.select("address_hash", pl.col("tags").alias("new"))
     return (
-        rows.with_columns(rebit(rows["tags"], earlier.tags, base.tags))
+        rows.with_columns(rebit(rows["tags"], earlier.tags, draft.tags))
         .join(now, on="address_hash", how="left")
         .with_columns(
             tags=pl.col("tags") | pl.col("new").fill_null(0),
@@ -87,13 +93,13 @@ def _once_accepted(
 
 
 def _quarantine(
-    base: Manifest, refused: Sequence[ReportLine], drafted: pl.DataFrame, days: int
+    draft: Manifest, refused: Sequence[ReportLine], drafted: pl.DataFrame, days: int
 ) -> tuple[Quarantined, ...]:
     now = datetime.now(UTC)
     hashes = dict(
         zip(drafted["email"], zip(drafted["address_hash"], drafted["payload_hash"], strict=True), strict=True)
     )
-    entries = {each.email: each for each in base.quarantine if datetime.fromisoformat(each.until) > now}
+    entries = {each.email: each for each in draft.quarantine if datetime.fromisoformat(each.until) > now}
     for line in refused:
         fate = classify(Refusal(line.email, line.code, line.message, line.field))
         end = until(now, fate, days)

@@ -1,15 +1,16 @@
 """Finishes a run: the report of what was not delivered, the snapshot, the final state, staged data away."""
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Final
 
 import msgspec
 import structlog
 
-from worker.errors import SegmentExportError
+from worker.errors import SegmentExportError, StopRun
 from worker.exports.chunks import Kind, StagedChunk
-from worker.exports.failures import SENTENCES
+from worker.exports.failures import NOT_PLANNED, NOT_PLANNED_SENTENCE, SENTENCES
 from worker.exports.outcomes import Outcome, ReportLine
 from worker.exports.reporting import lines_of_failures
 from worker.exports.statuses import KEPT_OUT, SUBSCRIBED
@@ -81,7 +82,8 @@ class FinishJob:
         try:
             parts, undone = self._report_failures(claim, facts)
             self._check_sample(facts, parts)
-            snapshot = self._correct(facts, before, parts, undone)
+            # what a plan that broke off, or is void, has drafted names people who were never sent
+            snapshot = "" if facts.broke_off else self._correct(claim, facts, before, parts, undone)
         except SegmentExportError as error:
             log.error("finish.waits", reason=str(error))
             return  # the claim lapses, and the sweeper rings again
@@ -93,13 +95,21 @@ class FinishJob:
                 self._memory.drop(facts.export, before)
         self._ring(bells)
 
-    def _correct(self, facts: RunFacts, before: str, parts: Sequence[str], undone: Sequence[str]) -> str:
+    def _correct(
+        self, claim: FinishClaim, facts: RunFacts, before: str, parts: Sequence[str], undone: Sequence[str]
+    ) -> str:
         lines = self._lines(facts, parts)
         days = self._catalog.export(facts.export).quarantine_days
         version = f"{facts.run_id}-{facts.epoch}"
         ending = Ending.of(lines, undone)
         return correct(
-            self._memory, facts.export, version, before=before, ending=ending, quarantine_days=days
+            self._memory,
+            facts.export,
+            version,
+            end=claim.token,
+            before=before,
+            ending=ending,
+            quarantine_days=days,
         )
 
     def _lines(self, facts: RunFacts, parts: Sequence[str]) -> Iterator[ReportLine]:
@@ -115,8 +125,13 @@ class FinishJob:
             if chunk is not None and chunk.kind != Kind.UPSERT:
                 undone += _ADDRESSES.decode(chunk.body)
                 continue
-            parts.append(f"failed-{name}")
+            # staged data may be gone for somebody who was taken for dead and goes on: their parts don't count
+            parts.append(f"failed-{name}-{claim.token}")
             lines = _lines_of(chunk, failed, facts.segments)
+            write_part(self._objects, self._sealer, claim.run_id, parts[-1], lines)
+        if facts.broke_off:
+            parts.append(f"not-planned-{claim.token}")
+            lines = [_nobody_named(NOT_PLANNED, NOT_PLANNED_SENTENCE)]
             write_part(self._objects, self._sealer, claim.run_id, parts[-1], lines)
         return parts, undone
 
@@ -129,22 +144,32 @@ class FinishJob:
             return None
 
     def _check_sample(self, facts: RunFacts, parts: Sequence[str]) -> None:
-        """Looks a few of the suppressed up again: nobody of them may be subscribed now."""
+        """Looks a few of the suppressed up again: nobody of them may have become subscribed in this run.
+
+        Somebody may have come back before it, which is not known until the whole audience is read again.
+        """
         if facts.stop:
             return
         names = self._runs.report_parts(facts.run_id)
         lines = read_lines(self._objects, self._sealer, facts.run_id, [*names, *parts])
         out = (line.email for line in lines if line.outcome == Outcome.SUPPRESSED and line.code in KEPT_OUT)
-        chosen = list(islice(out, _SAMPLE))
-        if not chosen:
+        chosen, began = list(islice(out, _SAMPLE)), self._runs.document(facts.run_id).started_at
+        if not chosen or began is None:
             return
+        start = datetime.fromisoformat(began)
 
         def subscribed(client: MailchimpClient) -> int:
-            found = [client.member(facts.audience_id, address) for address in chosen]
-            return sum(member is not None and member.status == SUBSCRIBED for member in found)
+            found = (client.member(facts.audience_id, address) for address in chosen)
+            came_back = (each for each in found if each is not None and each.status == SUBSCRIBED)
+            return sum(each.changed_since(start) for each in came_back)
 
         connection = self._catalog.connection(facts.connection)
-        seen = self._accounts.call(connection, facts.run_id, subscribed)
+        try:
+            seen = self._accounts.call(connection, facts.run_id, subscribed)
+        except StopRun as error:
+            # asked again, Mailchimp would say the same: the run ends, and says that this was not looked at
+            self._ring(self._runs.stop(facts.run_id, status="failed", sentence=str(error))[1])
+            return
         if seen:
             log.critical("consent.broken", resubscribed=seen)
             self._runs.count_resubscribed(facts.run_id, seen)
@@ -153,6 +178,10 @@ class FinishJob:
 def _lines_of(chunk: StagedChunk | None, failed: FailedChunk, segments: Sequence[str]) -> list[ReportLine]:
     message = SENTENCES[failed.reason]
     if chunk is None:
-        return [ReportLine("", 0, "", Outcome.FAILED, failed.reason, "", message)]
+        return [_nobody_named(failed.reason, message)]
     positions = range(chunk.count) if failed.members is None else failed.members
     return lines_of_failures(chunk, segments, positions, code=failed.reason, message=message)
+
+
+def _nobody_named(code: str, message: str) -> ReportLine:
+    return ReportLine("", 0, "", Outcome.FAILED, code, "", message)

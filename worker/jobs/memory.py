@@ -11,7 +11,7 @@ import structlog
 
 from worker.errors import RetryLater, SegmentExportError
 from worker.exports.definitions import Export
-from worker.exports.delta import KNOWN, REFUSED, Why, rebit
+from worker.exports.delta import KNOWN, NO_PAYLOAD, REFUSED, Why, rebit
 from worker.exports.hashes import from_bytes
 from worker.exports.plan import RowVerdict, Survey
 from worker.exports.quarantine import Quarantined
@@ -102,17 +102,27 @@ class Memory:
         removed: pl.DataFrame,
         moved: pl.Series,
     ) -> None:
-        """Takes over who was accepted before and is neither sent again nor removed nor to be forgotten.
+        """Takes over who was accepted before and is neither sent again nor gone; of the tags those that stay.
 
-        `moved` are addresses that their people have left for others.
+        Suppressed ones are taken over without their payload: it is sent again when they come back, and their
+        tags are taken off if they leave then. `moved` are addresses that their people have left for others.
         """
         judged = found.rows.filter(pl.col("kept").is_null()).select("address_hash", "verdict")
-        forgotten = judged.filter(pl.col("verdict").is_in([RowVerdict.SEND, RowVerdict.SUPPRESSED]))
-        gone = pl.concat([forgotten["address_hash"], removed.filter("gone")["address_hash"], moved])
-        kept = previous.rows.join(gone.rename("address_hash").to_frame(), on="address_hash", how="anti")
-        snapshots.carry(
-            self._objects, self._sealer, previous.manifest, writer, kept.select("address_hash", "tags")
+        sent = judged.filter(pl.col("verdict") == RowVerdict.SEND)["address_hash"]
+        held = judged.filter(pl.col("verdict") == RowVerdict.SUPPRESSED)["address_hash"]
+        gone = pl.concat([sent, removed.filter("gone")["address_hash"], moved])
+        kept = (
+            previous.rows.join(gone.rename("address_hash").to_frame(), on="address_hash", how="anti")
+            .join(removed.select("address_hash", "lost"), on="address_hash", how="left")
+            .select(
+                "address_hash",
+                pl.col("tags") & ~pl.col("lost").fill_null(0),
+                payload_hash=pl.when(pl.col("address_hash").is_in(held.implode()))
+                .then(pl.lit(NO_PAYLOAD, dtype=pl.UInt128))
+                .otherwise("payload_hash"),
+            )
         )
+        snapshots.carry(self._objects, self._sealer, previous.manifest, writer, kept)
 
     def addresses(self, previous: Previous, wanted: pl.DataFrame) -> pl.DataFrame:
         """Those rows of `wanted` with their `email`; all of them were accepted before."""
@@ -183,13 +193,17 @@ class Memory:
         """Deletes a snapshot."""
         snapshots.drop_snapshot(self._objects, export, version)
 
-    def drop_others(self, export: str, *, than: Sequence[str]) -> None:
-        """Deletes what no run refers to any more."""
+    def drop_dead(self, export: str, *, active: Sequence[str], counts: str) -> None:
+        """Deletes what can't count any more: of runs that have ended, all but the snapshot that counts.
+
+        `active` has to be read before `counts`: a snapshot comes to count in the step that ends its run. So
+        this is safe for whoever was thought dead and goes on, too.
+        """
         found = snapshots.versions(self._objects, export) + snapshots.unfinished_versions(
             self._objects, export
         )
         for version in found:
-            if version not in than:
+            if version != snapshots.plan_of(counts) and version.rpartition("-")[0] not in active:
                 self.drop(export, version)
 
 

@@ -126,7 +126,8 @@ class PlanJob:
             ]
             wish = Wish(claim.run_id, full=facts.full, asked=self._asked(facts.trigger))
             compared = self._comparing.compare(export, connection, segments, tables, wish)
-            self._memory.drop_others(export.name, than=[self._runs.snapshot(export.name)])
+            active = self._runs.active()
+            self._memory.drop_dead(export.name, active=active, counts=self._runs.snapshot(export.name))
             plan = _Plan(**vars(compared), claim=claim)
             self._check_guard(plan, approved=facts.approved)
             self._note(plan)
@@ -202,6 +203,7 @@ class PlanJob:
             sealer=self._sealer,
             ring=self._ring,
             snapshot=writer,
+            tagged=plan.previous.rows if plan.previous and not plan.removes else None,
             keep_sent=apart,
         )
         found = plan.found
@@ -246,8 +248,8 @@ class PlanJob:
             return
         left = self._memory.addresses(plan.previous, plan.left)
         if plan.export.on_leave == "archive":
-            yield from archive_chunks(left, stager.next_number)
-            left = left.filter(~pl.col("gone"))
+            yield from archive_chunks(left.filter(~pl.col("unconfirmed")), stager.next_number)
+            left = left.filter(~pl.col("gone") | pl.col("unconfirmed"))
         tag_ids = self._tag_ids(plan, left)
         untagged = without_a_tag(left, tag_ids)
         if untagged:

@@ -39,7 +39,7 @@ def send(client: MailchimpClient, audience_id: str, chunk: StagedChunk, *, skip_
     match chunk.kind:
         case Kind.UPSERT:
             return _upsert(client, audience_id, chunk, skip_required=skip_required)
-        case Kind.TAG:
+        case Kind.TAG if chunk.count:
             client.tag_members(audience_id, int(chunk.target), add=_ADDRESSES.decode(chunk.body))
         case Kind.UNTAG:
             client.tag_members(audience_id, int(chunk.target), remove=_ADDRESSES.decode(chunk.body))

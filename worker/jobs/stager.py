@@ -23,7 +23,10 @@ class VoidPlan(Exception):
 
 
 class Stager:
-    """The writing half of a plan. Parts are small at first, so that uploads begin at once."""
+    """The writing half of a plan. Parts are small at first, so that uploads begin at once.
+
+    `tagged` (`address_hash`, `tags`) are those whose tags stay on them whatever segments they have left.
+    """
 
     def __init__(
         self,
@@ -34,6 +37,7 @@ class Stager:
         sealer: Sealer,
         ring: Callable[[list[Bell]], None],
         snapshot: SnapshotWriter,
+        tagged: pl.DataFrame | None = None,
         keep_sent: bool = False,
     ) -> None:
         self._claim = claim
@@ -42,6 +46,7 @@ class Stager:
         self._sealer = sealer
         self._ring = ring
         self._snapshot = snapshot
+        self._tagged = tagged
         self._keep_sent = keep_sent
         self._writer = PartWriter(objects, sealer, claim.run_id, claim.epoch)
         self._reports: list[str] = []
@@ -89,9 +94,13 @@ class Stager:
         self._reports.append(name)
 
     def _remember(self, rows: pl.DataFrame) -> None:
-        self._snapshot.add(rows)
         if self._keep_sent:
             self._sent.append(rows.select("email", "tags"))
+        if self._tagged is not None:
+            had = self._tagged.select("address_hash", had="tags")
+            rows = rows.join(had, on="address_hash", how="left", maintain_order="left")
+            rows = rows.with_columns(pl.col("tags") | pl.col("had").fill_null(0))
+        self._snapshot.add(rows)
 
     def _offer(self, phase: float) -> None:
         committed = self._writer.commit()

@@ -11,8 +11,9 @@ from typing import Final
 import structlog
 
 from worker.errors import ChunkRefused, SegmentExportError
-from worker.exports.chunks import StagedChunk, part_of
+from worker.exports.chunks import Kind, StagedChunk, part_of, without
 from worker.exports.failures import SENTENCES
+from worker.exports.membership import identity
 from worker.exports.outcomes import Outcome, ReportLine
 from worker.exports.quarantine import Fate, classify
 from worker.exports.reporting import lines_of_failures, lines_of_refusals, lines_of_suppressed
@@ -30,7 +31,7 @@ from worker.state.scripts import Bell
 from worker.state.slots import Child, ChunkRecord, Lease, ParkReason, Slots
 from worker.store.objects import MissingObject, Objects, Sealer
 from worker.store.packs import read_chunk
-from worker.store.reports import write_part
+from worker.store.reports import read_lines, write_part
 
 log = structlog.get_logger()
 
@@ -132,8 +133,16 @@ class UploadJob:
         if upload.record.phase == CANARY:
             sent, bells = self._canary.send(client, facts, upload.chunk)
         else:
-            sent = send(client, facts.audience_id, upload.chunk, skip_required=facts.skip_required)
+            chunk = self._of_those_taken(upload) if upload.chunk.kind == Kind.TAG else upload.chunk
+            sent = send(client, facts.audience_id, chunk, skip_required=facts.skip_required)
         return replace(sent, calls=client.calls - before), bells
+
+    def _of_those_taken(self, upload: _Upload) -> StagedChunk:
+        """Without whom Mailchimp did not take in this run's uploads, which are over by now."""
+        run_id = upload.lease.run_id
+        parts = [name for name in self._runs.report_parts(run_id) if not name.startswith("plan-")]
+        lines = read_lines(self._objects, self._sealer, run_id, parts)
+        return without(upload.chunk, {identity(line.email) for line in lines})
 
     def _send_another_way(self, upload: _Upload, error: SendAnotherWay) -> list[Bell]:
         if upload.facts.status_for_all:

@@ -13,7 +13,7 @@ from worker.mailchimp import errors
 from worker.mailchimp.reading import read
 
 # what is asked for of a member, and of each member of a page
-STATE: Final = "email_address,status,tags_count,tags,merge_fields"
+STATE: Final = "email_address,status,tags_count,tags,merge_fields,last_changed"
 PAGE: Final = "members.email_address,members.status,total_items"
 
 
@@ -55,6 +55,7 @@ class _State(msgspec.Struct):
     tags_count: int = 0
     # an object without keys may come as an empty list
     merge_fields: dict[str, Any] | list[Any] | None = None
+    last_changed: str = ""
 
 
 class _Tags(msgspec.Struct):
@@ -107,7 +108,7 @@ def read_state(body: bytes) -> tuple[MemberState, int]:
     wire = read(_STATE, body, "about a member")
     fields = wire.merge_fields if isinstance(wire.merge_fields, dict) else {}
     tags = tuple(tag.name for tag in wire.tags or ())
-    return MemberState(wire.email_address, wire.status, tags, fields), wire.tags_count
+    return MemberState(wire.email_address, wire.status, tags, fields, wire.last_changed), wire.tags_count
 
 
 def read_tags(body: bytes) -> tuple[list[str], int]:

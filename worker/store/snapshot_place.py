@@ -8,17 +8,30 @@ from worker.store.interface import Objects, Sealer
 ROOT: Final = "snapshots"
 
 
+def plan_of(version: str) -> str:
+    """The version of the plan whose end a version is; itself if it is a plan's."""
+    return version.partition("/")[0]
+
+
 class UnreadableSnapshot(SegmentExportError):
     """A snapshot is there and can't be read; a full export needs none, and makes a new one."""
 
 
 class Place(NamedTuple):
-    """Where the objects of one snapshot are kept; each is sealed for its export, version and name."""
+    """Where the objects of one snapshot are kept; each is sealed for its export, version and name.
+
+    A version is that of a plan, or of an end of its run: `PLAN/END`, below the plan's.
+    """
 
     objects: Objects
     keyring: Sealer
     export: str
     version: str
+
+    @property
+    def plans(self) -> "Place":
+        """Where the plan of this version has written."""
+        return self._replace(version=plan_of(self.version))
 
     def write(self, name: str, content: bytes) -> None:
         """Write an object, whole."""

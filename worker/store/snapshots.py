@@ -3,7 +3,8 @@
 A snapshot is a folder `snapshots/{export}/{version}` of shards (`00000.hashes`, `00000.addresses`, …) and a
 `manifest`. The manifest is written last and at once, and without it there is no snapshot; so a run that is
 killed anywhere leaves the old one as it was. Whose members were not accepted in the end, after their rows had
-been written, are named there too.
+been written, are named in another manifest, that of the end, in a folder of its own below the plan's. Whoever
+ends a run has one of their own, so somebody who was taken for dead and goes on spoils nothing.
 
 Rows are read and copied shard by shard; only hashes are ever in memory for all of them.
 """
@@ -18,7 +19,7 @@ from worker.exports.quarantine import Quarantined
 from worker.store import snapshot_shards as shards
 from worker.store.interface import Objects, Sealer
 from worker.store.snapshot_manifest import MANIFEST, Manifest, parse_manifest, write_manifest
-from worker.store.snapshot_place import ROOT, Place, UnreadableSnapshot
+from worker.store.snapshot_place import ROOT, Place, UnreadableSnapshot, plan_of
 from worker.store.snapshot_shards import COLUMNS, HASHES, ROWS_OF_A_SHARD
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "carry",
     "commit",
     "drop_snapshot",
+    "plan_of",
     "read_hashes",
     "read_manifest",
     "read_rows",
@@ -150,9 +152,8 @@ def read_rows(
     for number, hashes in snapshot.shards():
         found = lookup.places(hashes["address_hash"]).is_not_null() & snapshot.counts(number, hashes)
         if found.any():
-            emails = shards.unpack_addresses(
-                snapshot.place, number, shards.read_addresses(snapshot.place, number), hashes
-            )
+            place = snapshot.place(number)
+            emails = shards.unpack_addresses(place, number, shards.read_addresses(place, number), hashes)
             yield hashes.with_columns(emails).filter(found)
 
 
@@ -174,20 +175,20 @@ def carry(
         found = places.is_not_null() & snapshot.counts(number, hashes)
         if not found.any():
             continue
-        packed = shards.read_addresses(snapshot.place, number)
+        packed = shards.read_addresses(snapshot.place(number), number)
         rows = hashes.filter(found).with_columns(news[places.filter(found)].get_columns())
         if rows.height == hashes.height and writer.wants(rows.height):
             writer.add_shard(rows, packed)
         else:
-            emails = shards.unpack_addresses(snapshot.place, number, packed, hashes)
+            emails = shards.unpack_addresses(snapshot.place(number), number, packed, hashes)
             writer.add(rows.with_columns(emails.filter(found)))
         copied += rows.height
     return copied
 
 
 def drop_snapshot(objects: Objects, export: str, version: str) -> None:
-    """Delete a snapshot, or what there is of one; that there is none is no error."""
-    objects.delete_prefix(f"{ROOT}/{export}/{version}")
+    """Delete a snapshot and its plan's draft, or what there is of them; that there is none is no error."""
+    objects.delete_prefix(f"{ROOT}/{export}/{plan_of(version)}")
 
 
 def versions(objects: Objects, export: str) -> list[str]:
@@ -213,19 +214,23 @@ class _Snapshot:
     """A snapshot that is being read."""
 
     def __init__(self, objects: Objects, keyring: Sealer, manifest: Manifest) -> None:
-        self.place = Place(objects, keyring, manifest.export, manifest.version)
+        self._place = Place(objects, keyring, manifest.export, manifest.version)
         self._rows = manifest.shards
-        self._late = manifest.late
+        self._early = len(manifest.shards) - manifest.late
         self._excluded = _Lookup(from_bytes(manifest.excluded))
 
     def shards(self) -> Iterator[tuple[int, pl.DataFrame]]:
         """Each shard's number and its hashes, excluded ones too."""
         for number, rows in enumerate(self._rows):
-            yield number, shards.read_hashes_of(self.place, number, rows)
+            yield number, shards.read_hashes_of(self.place(number), number, rows)
+
+    def place(self, number: int) -> Place:
+        """Where a shard is: the plan wrote all but the late ones."""
+        return self._place.plans if number < self._early else self._place
 
     def counts(self, number: int, hashes: pl.DataFrame) -> pl.Series:
         """Say of each row of a shard whether it counts."""
-        if number >= len(self._rows) - self._late:
+        if number >= self._early:
             return pl.repeat(value=True, n=hashes.height, dtype=pl.Boolean, eager=True)
         return self._excluded.places(hashes["address_hash"]).is_null()
 
