@@ -54,6 +54,7 @@ class System:
         processes: int = 2,
         threads: int = 8,
         settings: dict[str, str] | None = None,
+        boot: str = "worker.main:boot",
         **standin: Any,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="segment-export-"))
@@ -65,6 +66,7 @@ class System:
         self.standin = StandinProcess(**standin)
         self._settings = settings or {}
         self._wanted, self._processes, self._threads = workers, processes, threads
+        self._boot = boot
         self.workers: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
@@ -117,7 +119,7 @@ class System:
     def start_worker(self) -> subprocess.Popen[bytes]:
         """Starts a worker: a main process with its children, in a session of its own."""
         command = [
-            *(str(BIN / "dramatiq"), "worker.main:boot", "--skip-logging"),
+            *(str(BIN / "dramatiq"), self._boot, "--skip-logging"),
             *("--processes", str(self._processes), "--threads", str(self._threads)),
         ]
         with self.log.open("ab") as log:

@@ -37,7 +37,9 @@ def test_a_member_is_asked_for_by_the_hash_of_the_address_in_lower_case(address:
         tags=("eu", "loyal customers"),
         merge_fields={"FNAME": "Ann", "AGE": 5, "ADDRESS": {"addr1": "1 Road"}},
     )
-    assert script.asked == [f"GET {PATH}?fields=email_address,status,tags_count,tags,merge_fields"]
+    assert script.asked == [
+        f"GET {PATH}?fields=email_address,status,tags_count,tags,merge_fields,last_changed"
+    ]
 
 
 def test_a_member_may_have_no_tags_and_no_merge_fields() -> None:
