@@ -156,10 +156,11 @@ class SlotMachine(RuleBasedStateMachine):
         call = self.draw_call(data)
         took = timedelta(milliseconds=self.world.now - call.began)
         if unseen:
+            # whoever did not see the end of a call never says later that it has ended
             call.watched = False
         else:
             self.world.calls.remove(call)
-        self.world.spent.append(call.lease)
+            self.world.spent.append(call.lease)
         delay = timedelta(seconds=1)
         self.hear(self.slots.park(call.lease, reason=reason, delay=delay, may_be_open=unseen, took=took)[1])
 
