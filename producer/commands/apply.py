@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 
 from producer.application import Producer
-from producer.applying import CatalogRefused
 from producer.applying import apply as apply_file
 from producer.commands.common import note
+from producer.declaring import CatalogRefused
 from producer.wording import counted, number
 
 

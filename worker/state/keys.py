@@ -3,6 +3,11 @@
 | key | type | holds | lives |
 | --- | --- | --- | --- |
 | `se:catalog:connections` … `:segments`, `:exports` | hash | name → definition | until removed |
+| `se:catalog:made` | hash | `KIND:NAME` → when it was made, and by whom, JSON | until removed |
+| `se:catalog:removing` | set | removed exports whose memory is still there | emptied by workers |
+| `se:tokens` | hash | id of an API token → name, role, hash, JSON | until revoked |
+| `se:tokens:used` | hash | id of an API token → when it was used last | until revoked |
+| `se:audit` | stream | who changed what | trimmed to the newest 100,000 |
 | `se:conn:C` | hash | limit, cool-down, pause and counters of connection C | 30 days after its last call |
 | `se:conn:C:leases` | zset | `RUN CHUNK` or `call:TOKEN` → deadline | while calls are open |
 | `se:conn:C:wants` | zset | token → until when a borrower's wish stands | while somebody waits |
@@ -37,6 +42,12 @@ NAMESPACE: Final = "se"
 CATALOG_CONNECTIONS: Final = f"{NAMESPACE}:catalog:connections"
 CATALOG_SEGMENTS: Final = f"{NAMESPACE}:catalog:segments"
 CATALOG_EXPORTS: Final = f"{NAMESPACE}:catalog:exports"
+
+MADE: Final = f"{NAMESPACE}:catalog:made"
+REMOVING: Final = f"{NAMESPACE}:catalog:removing"
+TOKENS: Final = f"{NAMESPACE}:tokens"
+TOKENS_USED: Final = f"{NAMESPACE}:tokens:used"
+AUDIT: Final = f"{NAMESPACE}:audit"
 
 CONNECTIONS: Final = f"{NAMESPACE}:connections"
 RUNS: Final = f"{NAMESPACE}:runs"

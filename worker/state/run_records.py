@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import redis
 
-from worker.errors import UsageError
+from worker.errors import NotThere
 from worker.exports.runs import FINAL, HELD, Lint, RunDocument, Trigger
 from worker.state import keys
 from worker.state.client import read_hash, read_newest, read_set
@@ -148,11 +148,11 @@ class RunRecords:
         """The run document.
 
         Raises:
-            UsageError: no such run is remembered.
+            NotThere: no such run is remembered.
         """
         fields = read_hash(self._client, keys.run(run_id))
         if not fields:
-            raise UsageError(f"There is no run {run_id}: see `segment-export get runs` for those remembered.")
+            raise NotThere(f"There is no run {run_id}: see `segment-export get runs` for those remembered.")
         return _document(fields)
 
     def recent(self, *, export: str | None = None, most: int = 50) -> list[RunDocument]:
