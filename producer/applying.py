@@ -47,17 +47,19 @@ def apply(
     environ: Mapping[str, str] | None = None,
     *,
     content: bytes | None = None,
+    try_references: bool = True,
     beside: Beside | None = None,
 ) -> Applied:
     """Save what a file declares, if nothing is wrong with it; definitions that it does not name stay.
 
-    References are tried in `environ`, this process' own by default, and those that fail become warnings.
+    References are tried in `environ`, this process' own by default, and those that fail become warnings;
+    with `try_references` false they are not.
     `content` is what stands in the file, if it is not here; `beside` is as for `Catalog.edit`.
 
     Raises:
         CatalogRefused: something is wrong with the file; nothing was saved.
     """
-    keys = _Keys(keyring, process_environment() if environ is None else environ)
+    keys = _Keys(keyring, process_environment() if environ is None else environ, tried=try_references)
     applied: list[Applied] = []
 
     def decide(before: Definitions) -> Edit:
@@ -85,9 +87,10 @@ def changes(before: Definitions, after: Definitions, reveal: Reveal) -> Iterator
 
 
 class _Keys:
-    def __init__(self, keyring: Keyring, environ: Mapping[str, str]) -> None:
+    def __init__(self, keyring: Keyring, environ: Mapping[str, str], *, tried: bool) -> None:
         self._keyring = keyring
         self._environ = environ
+        self._tried = tried
 
     def seal(self, connection: str, key: str) -> str:
         return credentials.seal(key, connection, self._keyring)
@@ -99,6 +102,8 @@ class _Keys:
             return None
 
     def why_unresolved(self, connection: str, reference: str) -> str:
+        if not self._tried:
+            return ""
         try:
             self._look_up(connection, reference)
         except credentials.Unresolved as fault:

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from producer.applying import Applied
+from producer.applying import Applied, apply
 from producer.desk import Desk, operation
+from producer.operations.changing import recorder
 
 
 @operation
@@ -11,5 +12,21 @@ def apply_catalog(desk: Desk, file: Path, content: bytes | None = None) -> Appli
     """Saves what a file declares, or nothing if anything is wrong with it.
 
     `content` is what stands in it, for a caller who is not at this machine; `file` is its name for messages.
+    Only for who is here are references tried: what they lead to is nobody else's business.
+
+    Raises:
+        CatalogRefused: something is wrong with it; all of it is told.
     """
-    raise NotImplementedError
+    producer = desk.producer
+    applied = apply(
+        file,
+        producer.catalog,
+        producer.keyring,
+        content=content,
+        try_references=desk.caller.here,
+        beside=recorder(desk, "apply_catalog"),
+    )
+    for change in applied.changes:
+        if change.kind == "connection" and change.what == "added":
+            producer.slots.admit(change.name)
+    return applied

@@ -33,6 +33,10 @@ class Definitions:
     segments: Mapping[str, Segment] = field(default_factory=dict)
     exports: Mapping[str, Export] = field(default_factory=dict)
 
+    def of(self, kind: type[Named]) -> Mapping[str, Named]:
+        """Those of a kind."""
+        return {Connection: self.connections, Segment: self.segments, Export: self.exports}[kind]
+
 
 @dataclass(frozen=True, slots=True)
 class Edit:

@@ -100,3 +100,8 @@ def snapshot(export_name: str) -> str:
 def audience(connection_name: str, audience_id: str) -> str:
     """What was learned of an audience."""
     return f"{NAMESPACE}:audience:{connection_name}:{audience_id}"
+
+
+def refresh(export_name: str, refresh_id: str) -> str:
+    """The runs that a refresh created, by segment."""
+    return f"{export(export_name)}:refresh:{refresh_id}"
