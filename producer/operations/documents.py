@@ -21,9 +21,9 @@ class Page(Generic[T]):
 
 
 class Document(BaseModel):
-    """A frozen answer."""
+    """A frozen answer; its schema is made when it is first needed, as a plain command needs few of them."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class Made(Document):
@@ -52,6 +52,8 @@ class Standing(Document):
 class ConnectionView(Connection):
     """A connection as administrators see it; `api_key` is its reference, or the word `encrypted`."""
 
+    model_config = ConfigDict(defer_build=True)
+
     api_key: str
     made: Made | None = None
     used_by: list[str] = Field(default_factory=list, description="names of exports")
@@ -60,6 +62,8 @@ class ConnectionView(Connection):
 
 class SegmentView(Segment):
     """A segment and the exports that take it."""
+
+    model_config = ConfigDict(defer_build=True)
 
     made: Made | None = None
     used_by: list[str] = Field(default_factory=list, description="names of exports")
@@ -82,6 +86,8 @@ class ExportView(Export):
 
     `status` is `detached`, `disabled`, or that of its newest run: `never_run` if there is none.
     """
+
+    model_config = ConfigDict(defer_build=True)
 
     made: Made | None = None
     status: str
