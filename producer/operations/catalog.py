@@ -5,6 +5,7 @@ from pathlib import Path
 from producer.applying import Applied, apply
 from producer.desk import Desk, operation
 from producer.operations.changing import recorder
+from worker.errors import UsageError
 
 
 @operation
@@ -18,6 +19,8 @@ def apply_catalog(desk: Desk, file: Path, content: bytes | None = None) -> Appli
         CatalogRefused: something is wrong with it; all of it is told.
     """
     producer = desk.producer
+    if content is None and not desk.caller.here:
+        raise UsageError("No file was sent: send what is to be applied.")
     applied = apply(
         file,
         producer.catalog,

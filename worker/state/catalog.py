@@ -40,7 +40,7 @@ class Definitions:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Definitions to add or replace by their names, and those to remove."""
+    """Definitions to remove, and then those to add or replace by their names."""
 
     save: Sequence[Named] = ()
     remove: Sequence[Named] = ()
@@ -97,9 +97,9 @@ class Catalog:
         _refuse_dangling(before, edit)
         pipeline.multi()
         for kind, key in _KEYS.items():
-            _put(pipeline, key, [one for one in edit.save if isinstance(one, kind)])
             if gone := [one.name for one in edit.remove if isinstance(one, kind)]:
                 pipeline.hdel(key, *gone)
+            _put(pipeline, key, [one for one in edit.save if isinstance(one, kind)])
         if beside is not None:
             beside(pipeline, before, edit)
         pipeline.execute()
