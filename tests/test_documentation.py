@@ -102,6 +102,8 @@ def test_an_example_of_a_configuration_applies(document: Path, tmp_path: Path) -
         applied = apply(path, catalog, Keyring([b"k" * 32]), {"MAILCHIMP_API_KEY": f"{'0' * 32}-us21"})
         assert applied.warnings == ()
         assert {change.what for change in applied.changes} == {"added"}
+        export = catalog.export("weekly-newsletter")
+        catalog.save(exports=[export.model_copy(update={"enabled": True})])
         assert catalog.export_bundle("weekly-newsletter")
 
 
