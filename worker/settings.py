@@ -130,6 +130,11 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=1, le=65535)] = Field(
         8000, validation_alias="PORT", description="a port number from 1 to 65535"
     )
+    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,253}$")] = Field(
+        "127.0.0.1",
+        validation_alias="SEGMENT_EXPORT_HOST",
+        description="the address to listen at, such as 127.0.0.1, or 0.0.0.0 for all",
+    )
     lease: Duration = Field(
         timedelta(seconds=20), validation_alias="SEGMENT_EXPORT_LEASE", description=_DURATION_RULE
     )

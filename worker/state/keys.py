@@ -28,6 +28,7 @@
 | `se:export:E:snapshot` | string | version of the snapshot that counts | until the export is removed |
 | `se:audience:C:ID` | string | how the audience takes batch calls, JSON | 30 days |
 | `se:turn:CHORE` | string | which process has the turn at a shared chore | as long as the turn |
+| `se:attempts:HASH` | string | failed attempts to get in, of one origin | a minute |
 | `se:workers` | zset | worker process → last seen, ms | trimmed |
 
 A lease named `call:TOKEN` has no chunk behind it, or one whose holder was lost.
@@ -105,3 +106,8 @@ def audience(connection_name: str, audience_id: str) -> str:
 def refresh(export_name: str, refresh_id: str) -> str:
     """The runs that a refresh created, by segment."""
     return f"{export(export_name)}:refresh:{refresh_id}"
+
+
+def attempts(origin: str) -> str:
+    """How often somebody tried to get in without being let in."""
+    return f"{NAMESPACE}:attempts:{origin}"
