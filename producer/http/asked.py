@@ -45,7 +45,10 @@ class Key(Asked):
     """Another API key."""
 
     api_key: str = Field(
-        min_length=1, max_length=1000, repr=False, description="the key itself, or a reference as in the catalog"
+        min_length=1,
+        max_length=1000,
+        repr=False,
+        description="the key itself, or a reference as in the catalog",
     )
 
 
@@ -53,9 +56,7 @@ class Duplicate(Asked):
     """A copy."""
 
     new_name: str = Field(description="its name", max_length=100)
-    changes: Annotated[Values | None, EXPORT_CHANGES] = Field(
-        None, description="what is different about it"
-    )
+    changes: Annotated[Values | None, EXPORT_CHANGES] = Field(None, description="what is different about it")
 
 
 class Schedule(Asked):

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, TypeAlias
 
 from fastapi import Body
-from pydantic import BaseModel, GetJsonSchemaHandler, create_model
+from pydantic import BaseModel, Field, GetJsonSchemaHandler, create_model
+from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -30,12 +31,17 @@ class _Described:
 def _changes(kind: type[Named]) -> type[BaseModel]:
     """A model of some of the keys; null takes one back to its default."""
     fields: dict[str, Any] = {
-        name: (Annotated[field.annotation, *field.metadata] | None, None)  # type: ignore[name-defined]
+        name: (_kind_of(field) | None, Field(None, description=field.description))
         for name, field in kind.model_fields.items()
         if name != "name"
     }
     model: type[BaseModel] = create_model(f"{kind.__name__}Changes", __base__=Definition, **fields)
     return model
+
+
+def _kind_of(field: FieldInfo) -> Any:
+    """The type of a field with its constraints, but without its default."""
+    return Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
 
 
 Values: TypeAlias = Mapping[str, Any]

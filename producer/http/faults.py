@@ -1,4 +1,4 @@
-"""From whatever stopped a request to its problem document: the only place that knows which status is whose."""
+"""What stopped a request, as a problem document: the only place that knows which status is whose."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from producer.access import Forbidden
-from producer.applying import CatalogRefused
+from producer.declaring import CatalogRefused
 from producer.http.problems import Flaw, Refusal, problem
 from worker.errors import (
     Conflicts,
@@ -22,7 +22,9 @@ from worker.errors import (
 )
 from worker.store.interface import MissingObject
 
-UNFIT: Final = "This installation is not fit to do that: its operator finds the reason in the log, or by doctor."
+UNFIT: Final = (
+    "This installation is not fit to do that: its operator finds the reason in the log, or by doctor."
+)
 NO_REDIS: Final = "Redis does not answer this server: try again in a moment."
 
 _STATUS: Final[Mapping[type[SegmentExportError], int]] = {
@@ -72,8 +74,13 @@ async def _unusable(_request: Request, error: Any) -> Response:
 
 async def _catalog_refused(_request: Request, error: Any) -> Response:
     refused: CatalogRefused = error
-    flaws = [Flaw(where=f"line {each.line}", detail=each.sentence) for each in refused.problems]
-    return problem(422, "The catalog has problems, and nothing of it was saved: mend them.", errors=flaws)
+    flaws = [
+        Flaw(where=f"line {each.line}" if each.line else "body", detail=each.sentence)
+        for each in refused.problems
+    ]
+    return problem(
+        422, "Something is wrong with what was sent, and nothing was saved: see errors.", errors=flaws
+    )
 
 
 async def _failed(_request: Request, error: Any) -> Response:

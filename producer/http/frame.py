@@ -37,6 +37,7 @@ class Frame:
         self._inside = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -56,7 +57,7 @@ class Frame:
         try:
             async with asyncio.timeout(_LONGEST.total_seconds()):
                 await self._app(scope, receive, answer)
-        except Exception:  # noqa: BLE001 - whatever it is, its text stays here
+        except Exception:
             log.exception("http.fault", route=_route(scope))
             if not answer.status:
                 await problem(500, FAULT)(scope, receive, answer)

@@ -62,7 +62,9 @@ def _log_in(producer: Producer, secret: str, address: str) -> Visit:
     token = producer.tokens.find(secret, datetime.now(UTC))
     if token is not None:
         return Visit(Desk(producer, Caller(token.name, Role(token.role))), token)
-    of_address, of_token = Attempts(producer.client).count(f"address {address}", f"token {secret[:_BEGINNING]}")
+    of_address, of_token = Attempts(producer.client).count(
+        f"address {address}", f"token {secret[:_BEGINNING]}"
+    )
     if of_address > FAILURES_OF_ADDRESS or of_token > FAILURES_OF_TOKEN:
         raise Refusal(429, "Too many attempts with tokens that are not valid: wait a minute.", headers=_WAIT)
     raise Refusal(401, "The token is not valid (any more): ask an administrator for one.", headers=_ASK)

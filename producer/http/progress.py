@@ -26,7 +26,7 @@ _THREADS: Final = 8
 
 
 class Streams:
-    """The streams that are open: so many of a token, so many in all, and a few threads for their questions."""
+    """The streams that are open: so many of a token, so many in all, and threads for their questions."""
 
     def __init__(self) -> None:
         self._open: Counter[str] = Counter()
@@ -67,13 +67,14 @@ class Progress(StreamingResponse):
     def __init__(self, streams: Streams, token_id: str, look: Callable[[], RunDocument | None]) -> None:
         streams.take(token_id)
         super().__init__(_events(streams, look), media_type=MEDIA_TYPE, headers={"X-Accel-Buffering": "no"})
-        self._give_back = lambda: streams.leave(token_id)
+        self._streams, self._token_id = streams, token_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Streams, and gives the place back."""
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._give_back()
+            self._streams.leave(self._token_id)
 
 
 async def _events(streams: Streams, look: Callable[[], RunDocument | None]) -> AsyncIterator[bytes]:

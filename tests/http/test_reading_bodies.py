@@ -1,6 +1,7 @@
 """Bodies are read within limits, and as JSON or not at all."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -22,17 +23,16 @@ def _depth(value: Any) -> int:
     return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
 
 
-@given(_JSON, st.booleans())
-def test_depth_is_counted_without_what_stands_in_texts(value: Any, escaped: bool) -> None:
-    assert depth(json.dumps(value, ensure_ascii=escaped).encode()) == _depth(value)
+@given(_JSON)
+def test_depth_is_counted_without_what_stands_in_texts(value: Any) -> None:
+    assert depth(json.dumps(value).encode()) == _depth(value)
+    assert depth(json.dumps(value, ensure_ascii=False).encode()) == _depth(value)
 
 
 @given(st.binary())
-def test_no_bytes_are_too_odd_to_be_measured_and_read_or_refused(content: bytes) -> None:
-    try:
+def test_no_bytes_are_too_odd_to_be_read_or_refused(content: bytes) -> None:
+    with suppress(Refusal):
         read_json(content)
-    except Refusal as refusal:
-        assert refusal.status_code == 422
 
 
 def test_what_is_as_deep_as_allowed_is_read_and_a_level_more_is_refused() -> None:

@@ -8,9 +8,9 @@ from starlette.concurrency import run_in_threadpool
 
 from producer.http.answers import Applied, Refreshed
 from producer.http.asked import Refresh
-from producer.http.bodies import JSON, depth
+from producer.http.bodies import JSON
 from producer.http.door import AtDesk, Guarded, guarded_router
-from producer.http.problems import answers
+from producer.http.problems import OF_BODIES, answers
 from producer.operations import catalog, events
 
 _YAML: Final = "application/yaml"
@@ -27,7 +27,7 @@ router = guarded_router("catalog")
 @applying.post(
     "/catalog",
     response_model=Applied,
-    responses=answers(409, 413, 415),
+    responses=answers(409, *OF_BODIES),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -44,7 +44,7 @@ async def apply_catalog(desk: AtDesk, request: Request) -> Any:
     return await run_in_threadpool(catalog.apply_catalog, desk, Path("catalog.yaml"), content)
 
 
-@router.post("/refreshes", response_model=Refreshed, status_code=202, responses=answers(409))
+@router.post("/refreshes", response_model=Refreshed, status_code=202, responses=answers(409, *OF_BODIES))
 def refresh_finished(desk: AtDesk, refresh: Refresh) -> Any:
     """Say that a refresh has finished; the same again gives the runs that it led to before."""
     found = events.refresh_finished(desk, refresh.refresh_id, refresh.segments)

@@ -9,7 +9,7 @@ from producer.http.asked import After, Clear, Duplicate, Full, Limit, Name, Name
 from producer.http.described import ExportChanges, ExportValues
 from producer.http.door import AtDesk, guarded_router
 from producer.http.named import named
-from producer.http.problems import answers
+from producer.http.problems import OF_BODIES, answers
 from producer.operations import exports, quarantine, runs
 from producer.operations.documents import ExportView, Removed
 
@@ -19,6 +19,7 @@ router = guarded_router("exports")
 @router.get("/exports", response_model=Listed[ExportView])
 def list_exports(
     desk: AtDesk,
+    *,
     connection: Named = None,
     segment: Named = None,
     enabled: Annotated[bool | None, Query(description="only those that are, or are not")] = None,
@@ -31,7 +32,7 @@ def list_exports(
     )
 
 
-@router.post("/exports", response_model=ExportView, status_code=201, responses=answers(404, 409))
+@router.post("/exports", response_model=ExportView, status_code=201, responses=answers(404, 409, *OF_BODIES))
 def add_export(desk: AtDesk, values: ExportValues) -> Any:
     """Add an export."""
     return exports.add_export(desk, *named(values))
@@ -43,7 +44,7 @@ def show_export(desk: AtDesk, name: Name) -> Any:
     return exports.show_export(desk, name)
 
 
-@router.patch("/exports/{name}", response_model=ExportView, responses=answers(404, 409))
+@router.patch("/exports/{name}", response_model=ExportView, responses=answers(404, 409, *OF_BODIES))
 def edit_export(desk: AtDesk, name: Name, changes: ExportChanges) -> Any:
     """Replace the values that are named."""
     return exports.edit_export(desk, name, changes)
@@ -56,7 +57,10 @@ def remove_export(desk: AtDesk, name: Name) -> Any:
 
 
 @router.post(
-    "/exports/{name}/duplicate", response_model=ExportView, status_code=201, responses=answers(404, 409)
+    "/exports/{name}/duplicate",
+    response_model=ExportView,
+    status_code=201,
+    responses=answers(404, 409, *OF_BODIES),
 )
 def duplicate_export(desk: AtDesk, name: Name, copy: Duplicate) -> Any:
     """Add a copy under another name; it is disabled until somebody enables it."""
@@ -81,20 +85,20 @@ def disable_export(desk: AtDesk, name: Name) -> Any:
     return exports.disable_export(desk, name)
 
 
-@router.put("/schedules", response_model=list[ExportView], responses=answers(404, 409))
+@router.put("/schedules", response_model=list[ExportView], responses=answers(404, 409, *OF_BODIES))
 def schedule_exports(desk: AtDesk, schedule: Schedule) -> Any:
     """Say when exports run: all of them, or none."""
     return exports.schedule_exports(desk, schedule.names, schedule.run, schedule.time_zone)
 
 
 @router.post("/exports/{name}/runs", response_model=Run, status_code=202, responses=answers(404, 409))
-def run_export(desk: AtDesk, name: Name, full: Full = False) -> Any:
+def run_export(desk: AtDesk, name: Name, *, full: Full = False) -> Any:
     """Start an export now."""
     return runs.run_export(desk, name, full=full)
 
 
 @router.post("/exports/{name}/dry-run", response_model=Preview, responses=answers(404, 409))
-def dry_run_export(desk: AtDesk, name: Name, full: Full = False, show: Show = False) -> Any:
+def dry_run_export(desk: AtDesk, name: Name, *, full: Full = False, show: Show = False) -> Any:
     """Tell what a run would do; nothing is written."""
     return runs.dry_run_export(desk, name, full=full, show=show)
 
@@ -105,7 +109,9 @@ def list_quarantine(desk: AtDesk, name: Name) -> Any:
     return {"items": quarantine.list_quarantine(desk, name)}
 
 
-@router.post("/exports/{name}/quarantine/clear", response_model=Cleared, responses=answers(404, 409))
+@router.post(
+    "/exports/{name}/quarantine/clear", response_model=Cleared, responses=answers(404, 409, *OF_BODIES)
+)
 def clear_quarantine(desk: AtDesk, name: Name, who: Clear | None = None) -> Any:
     """Let everybody out, or one address."""
     return {"people": quarantine.clear_quarantine(desk, name, who.address if who else None)}

@@ -9,7 +9,7 @@ import redis
 from fastapi import APIRouter, Request
 
 from producer.application import Producer
-from producer.http.answers import Standing
+from producer.http.answers import Health
 from producer.http.problems import Refusal, answers
 from worker.errors import SegmentExportError
 
@@ -19,13 +19,13 @@ _LASTS: Final = timedelta(seconds=2)
 _NEVER_WRITTEN: Final = "readiness/probe"
 
 
-@router.get("/healthz", response_model=Standing)
+@router.get("/healthz", response_model=Health)
 async def healthz() -> Any:
     """The process is up."""
     return {"status": "ok"}
 
 
-@router.get("/readyz", response_model=Standing, responses=answers(503))
+@router.get("/readyz", response_model=Health, responses=answers(503))
 def readyz(request: Request) -> Any:
     """Redis answers, and the store can be read."""
     if why := request.app.state.readiness():

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import Query
 from fastapi.responses import Response, StreamingResponse
+from starlette.requests import Request
 
 from producer.http.answers import Canceled, Listed, Run, Runs
 from producer.http.asked import After, Full, Limit, Name, Named
@@ -13,13 +14,15 @@ from producer.http.door import AtDesk, OnVisit, guarded_router
 from producer.http.problems import answers
 from producer.http.progress import MEDIA_TYPE, Progress
 from producer.operations import runs
-from starlette.requests import Request
 from worker.exports.runs import RunDocument
 from worker.store.report_files import csv_text, ndjson_text
 
 router = guarded_router("runs")
 
-_FORMS: Final = {"csv": (csv_text, "text/csv; charset=utf-8"), "ndjson": (ndjson_text, "application/x-ndjson")}
+_FORMS: Final = {
+    "csv": (csv_text, "text/csv; charset=utf-8"),
+    "ndjson": (ndjson_text, "application/x-ndjson"),
+}
 _ROWS_AT_ONCE: Final = 500
 _TEXT: Final = {"schema": {"type": "string"}}
 
@@ -27,6 +30,7 @@ _TEXT: Final = {"schema": {"type": "string"}}
 @router.get("/runs", response_model=Listed[Run])
 def list_runs(
     desk: AtDesk,
+    *,
     export: Named = None,
     status: Named = None,
     after: After = "",
@@ -80,7 +84,7 @@ def retry_run(desk: AtDesk, run: Name) -> Any:
 
 
 @router.post("/run-all", response_model=Runs, status_code=202, responses=answers(409))
-def run_all(desk: AtDesk, full: Full = False) -> Any:
+def run_all(desk: AtDesk, *, full: Full = False) -> Any:
     """Start all exports that run by themselves."""
     return {"runs": runs.run_all(desk, full=full)}
 
@@ -104,13 +108,11 @@ def rejected_rows(
     to_text, media_type = _FORMS[form]
     text = _begun(to_text(runs.rejected_rows(desk, run)))
     name = f'attachment; filename="rejected-{document.run_id}.{form}"'
-    return StreamingResponse(
-        _in_blocks(text), media_type=media_type, headers={"Content-Disposition": name}
-    )
+    return StreamingResponse(_in_blocks(text), media_type=media_type, headers={"Content-Disposition": name})
 
 
 def _begun(lines: Iterator[str]) -> Iterator[str]:
-    """The same lines, the first two of which have been read: what is wrong is told before the answer begins."""
+    """The same lines, after a look at the first two: what is wrong is told before the answer begins."""
     first = list(itertools.islice(lines, 2))
     return itertools.chain(first, lines)
 

@@ -5,7 +5,7 @@ from typing import Any
 from producer.http.answers import Listed
 from producer.http.asked import After, AuditWord, Limit, Name, TokenWanted
 from producer.http.door import AtDesk, guarded_router
-from producer.http.problems import answers
+from producer.http.problems import OF_BODIES, answers
 from producer.operations import audit, tokens
 from producer.operations.documents import AuditEntry, Identity, NewToken, TokenView
 
@@ -24,7 +24,7 @@ def list_tokens(desk: AtDesk, after: After = "", limit: Limit = 50) -> Any:
     return tokens.list_tokens(desk, after=after, limit=limit)
 
 
-@router.post("/tokens", response_model=NewToken, status_code=201, responses=answers(409))
+@router.post("/tokens", response_model=NewToken, status_code=201, responses=answers(409, *OF_BODIES))
 def create_token(desk: AtDesk, wanted: TokenWanted) -> Any:
     """Make a token; it is shown this once."""
     return tokens.create_token(desk, wanted.name, wanted.role, expires_at=wanted.expires_at)
@@ -39,6 +39,7 @@ def revoke_token(desk: AtDesk, token_id: Name) -> Any:
 @router.get("/audit", response_model=Listed[AuditEntry])
 def list_audit(
     desk: AtDesk,
+    *,
     who: AuditWord = None,
     what: AuditWord = None,
     on: AuditWord = None,
