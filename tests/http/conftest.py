@@ -10,6 +10,7 @@ import fakeredis
 import httpx
 import pytest
 import redis
+import structlog
 from dramatiq.brokers.redis import RedisBroker
 from fastapi import FastAPI
 
@@ -60,6 +61,13 @@ def producer(settings: Settings) -> Iterator[Producer]:
     define(made)
     yield made
     client.close()
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[list[Any]]:
+    """What the application logs; to be looked at, and not to be drawn."""
+    with structlog.testing.capture_logs() as events:
+        yield events
 
 
 @pytest.fixture
