@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     "audit": ("producer.commands.audit", "List who changed what, and when."),
     "pause": ("producer.commands.connections", "Let no call begin on a connection."),
     "resume": ("producer.commands.connections", "Let calls begin again."),
+    "serve": ("producer.commands.serve", "Answer HTTP requests."),
     "doctor": ("producer.commands.doctor", "Check this installation, and say what to mend."),
 }
 _INTERRUPTED: Final = 130

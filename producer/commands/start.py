@@ -85,7 +85,10 @@ def refresh(
 
 
 def _preview(desk: Desk, export: str, *, full: bool, show: bool, as_json: bool) -> None:
-    found = dry_run_export(desk, export, full=full, show=show)
+    from producer.previewing import quiet  # noqa: PLC0415 (slow, and only a dry run needs it)
+
+    with quiet():
+        found = dry_run_export(desk, export, full=full, show=show)
     if as_json:
         print_json(found)
     else:

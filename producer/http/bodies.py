@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Collection
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 from fastapi import Request
@@ -16,7 +16,6 @@ LARGEST: Final = 1024 * 1024
 DEEPEST: Final = 20
 JSON: Final = "application/json"
 
-_DEADLINE: Final = timedelta(seconds=15)
 _TEXTS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _NOT_BRACKETS: Final = re.compile(rb"[^\[\]{}]+")
 _OPENING: Final = frozenset(b"[{")
@@ -25,9 +24,10 @@ _OPENING: Final = frozenset(b"[{")
 class BoundedRequest(Request):
     """A request whose body is read within limits, whole or not at all.
 
-    `accepted`: the media types it may have; `largest`: the bytes.
+    `accepted`: the media types it may have; `largest`: the bytes; `patience`: so long it may take to come.
     """
 
+    patience: ClassVar[timedelta] = timedelta(seconds=15)
     accepted: Collection[str] = (JSON,)
     largest: int = LARGEST
 
@@ -67,7 +67,7 @@ class BoundedRequest(Request):
     async def _read(self) -> bytes:
         content = bytearray()
         try:
-            async with asyncio.timeout(_DEADLINE.total_seconds()):
+            async with asyncio.timeout(self.patience.total_seconds()):
                 async for part in self.stream():
                     content += part
                     if len(content) > self.largest:

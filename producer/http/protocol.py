@@ -2,22 +2,23 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Final
+from typing import ClassVar, Final
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from producer.http.problems import MEDIA_TYPE, problem
 
-HEAD: Final = timedelta(seconds=10)
-"""A connection has so long to say what it wants, from its first or its last answer on."""
-
 _NOT_HTTP: Final = problem(400, "This is not a request that HTTP knows, or its head is too long: correct it.")
 
 
 class PatientProtocol(H11Protocol):
-    """Closes connections that send their head drop by drop, or nothing at all."""
+    """Closes connections that send their head drop by drop, or nothing at all.
 
+    `patience`: so long a connection has to say what it wants, from its beginning or its last answer on.
+    """
+
+    patience: ClassVar[timedelta] = timedelta(seconds=10)
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -49,7 +50,7 @@ class PatientProtocol(H11Protocol):
 
     def _wait(self) -> None:
         self._wait_no_longer()
-        self._deadline = self.loop.call_later(HEAD.total_seconds(), self._give_up)
+        self._deadline = self.loop.call_later(self.patience.total_seconds(), self._give_up)
 
     def _wait_no_longer(self) -> None:
         if self._deadline is not None:

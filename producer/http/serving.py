@@ -4,7 +4,9 @@ import socket
 from types import FrameType
 from typing import Final
 
+import structlog
 import uvicorn
+from fastapi import FastAPI
 
 from producer.application import Producer
 from producer.http.app import create_app
@@ -16,6 +18,8 @@ from worker.logs import configure
 _LARGEST_HEAD: Final = 16 * 1024
 _BACKLOG: Final = 1024
 _LAST_ANSWERS_S: Final = 30
+
+log = structlog.get_logger()
 
 
 class Server(uvicorn.Server):
@@ -42,6 +46,13 @@ def serve(producer: Producer) -> None:
     # what is missing is told now, and not to the first caller
     _ = producer.keyring, producer.doorbell
     app = create_app(producer)
+    listening = _listen(settings.host, settings.port)
+    log.info("http.listening", host=settings.host, port=settings.port)
+    server_of(app).run([listening])
+
+
+def server_of(app: FastAPI) -> Server:
+    """A server of the application that says nothing of itself, and reads no variables."""
     config = uvicorn.Config(
         app,
         http=PatientProtocol,
@@ -54,7 +65,7 @@ def serve(producer: Producer) -> None:
         h11_max_incomplete_event_size=_LARGEST_HEAD,
         timeout_graceful_shutdown=_LAST_ANSWERS_S,
     )
-    Server(config, app.state.streams).run([_listen(settings.host, settings.port)])
+    return Server(config, app.state.streams)
 
 
 def _listen(host: str, port: int) -> socket.socket:
