@@ -1,9 +1,18 @@
 """What the HTTP API answers where an operation gives something else than a document of its own."""
 
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar, get_args
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+
+from producer.operations.documents import (
+    AuditEntry,
+    ConnectionSummary,
+    ConnectionView,
+    ExportView,
+    SegmentView,
+    TokenView,
+)
 
 T = TypeVar("T")
 
@@ -20,10 +29,25 @@ class Listed(Answer, Generic[T]):
     items: list[T]
     next: str | None = Field(description="what to ask for as `after` to get more; null at the end")
 
-    @classmethod
-    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
-        """A name for the OpenAPI document that can be read, such as RunList."""
-        return "Or".join(each.__name__ for each in get_args(params[0]) or params) + "List"
+
+class ExportList(Listed[ExportView]):
+    """Exports by name."""
+
+
+class SegmentList(Listed[SegmentView]):
+    """Segments by name."""
+
+
+class ConnectionList(Listed[ConnectionView | ConnectionSummary]):
+    """Connections by name."""
+
+
+class TokenList(Listed[TokenView]):
+    """Tokens, the oldest first."""
+
+
+class AuditList(Listed[AuditEntry]):
+    """Changes, the newest first."""
 
 
 class Trigger(Answer):
@@ -87,6 +111,10 @@ class Run(Answer):
     finished_at: str | None
     error: str | None = Field(description="one sentence: why it ended so, and what to do")
     lint: dict[str, Lint] = Field(description="by merge tag")
+
+
+class RunList(Listed[Run]):
+    """Runs, the newest first."""
 
 
 class Runs(Answer):

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Query
 
-from producer.http.answers import Findings, Listed
+from producer.http.answers import ConnectionList, Findings
 from producer.http.asked import After, Key, Limit, Name, Share
 from producer.http.described import ConnectionChanges, ConnectionValues, ConsentValues
 from producer.http.door import AtDesk, guarded_router
@@ -16,7 +16,7 @@ from producer.operations.documents import ConnectionSummary, ConnectionView, Pau
 router = guarded_router("connections")
 
 
-@router.get("/connections", response_model=Listed[ConnectionView | ConnectionSummary])
+@router.get("/connections", response_model=ConnectionList)
 def list_connections(desk: AtDesk, after: After = "", limit: Limit = 50) -> Any:
     """All connections for administrators, a summary of those that are shared for everybody else."""
     return connections.list_connections(desk, after=after, limit=limit)

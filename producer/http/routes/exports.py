@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import Query
 
-from producer.http.answers import Cleared, Listed, Preview, Quarantine, Run
+from producer.http.answers import Cleared, ExportList, Preview, Quarantine, Run
 from producer.http.asked import After, Clear, Duplicate, Full, Limit, Name, Named, Schedule, Show
 from producer.http.described import ExportChanges, ExportValues
 from producer.http.door import AtDesk, guarded_router
@@ -16,7 +16,7 @@ from producer.operations.documents import ExportView, Removed
 router = guarded_router("exports")
 
 
-@router.get("/exports", response_model=Listed[ExportView])
+@router.get("/exports", response_model=ExportList)
 def list_exports(
     desk: AtDesk,
     *,

@@ -8,7 +8,7 @@ from fastapi import Query
 from fastapi.responses import Response, StreamingResponse
 from starlette.requests import Request
 
-from producer.http.answers import Canceled, Listed, Run, Runs
+from producer.http.answers import Canceled, Run, RunList, Runs
 from producer.http.asked import After, Full, Limit, Name, Named
 from producer.http.door import AtDesk, OnVisit, guarded_router
 from producer.http.problems import answers
@@ -27,7 +27,7 @@ _ROWS_AT_ONCE: Final = 500
 _TEXT: Final = {"schema": {"type": "string"}}
 
 
-@router.get("/runs", response_model=Listed[Run])
+@router.get("/runs", response_model=RunList)
 def list_runs(
     desk: AtDesk,
     *,
@@ -101,7 +101,10 @@ def run_all(desk: AtDesk, *, full: Full = False) -> Any:
 def rejected_rows(
     desk: AtDesk,
     run: Name,
-    form: Annotated[Literal["csv", "ndjson"], Query(alias="format")] = "csv",
+    form: Annotated[
+        Literal["csv", "ndjson"],
+        Query(alias="format", description="csv for a spreadsheet, ndjson for the exact values"),
+    ] = "csv",
 ) -> Response:
     """Who was not created, updated or unchanged: CSV for a spreadsheet, or NDJSON with the exact values."""
     document = runs.show_run(desk, run)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from producer.http.answers import Listed
+from producer.http.answers import SegmentList
 from producer.http.asked import AddTo, After, Limit, Name
 from producer.http.described import SegmentChanges, SegmentValues
 from producer.http.door import AtDesk, guarded_router
@@ -14,7 +14,7 @@ from producer.operations.documents import ExportView, Removed, SegmentView
 router = guarded_router("segments")
 
 
-@router.get("/segments", response_model=Listed[SegmentView])
+@router.get("/segments", response_model=SegmentList)
 def list_segments(desk: AtDesk, after: After = "", limit: Limit = 50) -> Any:
     """Segments by name."""
     return segments.list_segments(desk, after=after, limit=limit)

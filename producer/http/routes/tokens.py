@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from producer.http.answers import Listed
+from producer.http.answers import AuditList, TokenList
 from producer.http.asked import After, AuditWord, Limit, Name, TokenWanted
 from producer.http.door import AtDesk, guarded_router
 from producer.http.problems import OF_BODIES, answers
 from producer.operations import audit, tokens
-from producer.operations.documents import AuditEntry, Identity, NewToken, TokenView
+from producer.operations.documents import Identity, NewToken, TokenView
 
 router = guarded_router("access")
 
@@ -18,7 +18,7 @@ def who_am_i(desk: AtDesk) -> Any:
     return tokens.who_am_i(desk)
 
 
-@router.get("/tokens", response_model=Listed[TokenView])
+@router.get("/tokens", response_model=TokenList)
 def list_tokens(desk: AtDesk, after: After = "", limit: Limit = 50) -> Any:
     """All tokens, without themselves."""
     return tokens.list_tokens(desk, after=after, limit=limit)
@@ -36,7 +36,7 @@ def revoke_token(desk: AtDesk, token_id: Name) -> Any:
     return tokens.revoke_token(desk, token_id)
 
 
-@router.get("/audit", response_model=Listed[AuditEntry])
+@router.get("/audit", response_model=AuditList)
 def list_audit(
     desk: AtDesk,
     *,
