@@ -15,6 +15,9 @@ Name: TypeAlias = Annotated[str, Path(pattern=_NAME, description="a name or id")
 Named: TypeAlias = Annotated[str | None, Query(pattern=_NAME, description="only of this one")]
 Full: TypeAlias = Annotated[bool, Query(description="also send what has not changed")]
 Show: TypeAlias = Annotated[bool, Query(description="whole addresses instead of masked ones")]
+AfterEntry: TypeAlias = Annotated[
+    str, Query(pattern=r"^([0-9]{1,15}-[0-9]{1,10})?$", description="`next` of the part before")
+]
 AuditWord: TypeAlias = Annotated[str | None, Query(max_length=200, description="only with this word")]
 Limit: TypeAlias = Annotated[int, Query(ge=1, le=200, description="at most so many")]
 After: TypeAlias = Annotated[

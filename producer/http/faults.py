@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from producer.access import Forbidden
 from producer.declaring import CatalogRefused
-from producer.http.problems import Flaw, Refusal, problem
+from producer.http.problems import MOST_FLAWS, UNUSABLE, Flaw, Refusal, problem
 from worker.errors import (
     Conflicts,
     NotThere,
@@ -99,14 +99,11 @@ async def _without_redis(_request: Request, error: Any) -> Response:
 def unusable(faults: Iterable[Mapping[str, Any]]) -> Response:
     """The answer to a request that pydantic refused; no value of it is repeated."""
     flaws = list(_flaws(faults))
-    return problem(422, "The request can't be used as it is: see errors.", errors=flaws)
-
-
-_MOST: Final = 100
+    return problem(422, UNUSABLE, errors=flaws)
 
 
 def _flaws(faults: Iterable[Mapping[str, Any]]) -> Iterator[Flaw]:
-    for _, fault in zip(range(_MOST), faults, strict=False):
+    for _, fault in zip(range(MOST_FLAWS), faults, strict=False):
         yield Flaw(where=_where(fault["loc"]), detail=_sentence(fault))
 
 

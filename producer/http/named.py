@@ -1,7 +1,7 @@
 """A definition that brings its own name."""
 
 from producer.http.described import Values
-from producer.http.problems import Flaw, Refusal
+from producer.http.problems import UNUSABLE, Flaw, Refusal
 
 
 def named(values: Values) -> tuple[str, Values]:
@@ -13,5 +13,5 @@ def named(values: Values) -> tuple[str, Values]:
     name = values.get("name")
     if not isinstance(name, str):
         flaw = Flaw(where="body.name", detail="The name is missing, or no text: give one.")
-        raise Refusal(422, "The request can't be used as it is: see errors.", errors=[flaw])
+        raise Refusal(422, UNUSABLE, errors=[flaw])
     return name, {key: value for key, value in values.items() if key != "name"}

@@ -190,3 +190,9 @@ def test_more_requests_than_fit_are_sent_away(app: FastAPI, nobody: Caller) -> N
     answer = nobody("GET", "/healthz")
     problem_of(answer, 503)
     assert answer.headers["retry-after"] == "1"
+
+
+def test_a_query_that_means_nothing_is_not_passed_over(administrator: Caller) -> None:
+    found = problem_of(administrator("GET", "/v1/runs?statsu=failed"), 422)
+    assert found.errors[0].where == "query.statsu"
+    assert "status" in found.errors[0].detail

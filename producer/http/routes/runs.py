@@ -24,10 +24,22 @@ _FORMS: Final = {
     "ndjson": (ndjson_text, "application/x-ndjson"),
 }
 _ROWS_AT_ONCE: Final = 500
+_EVENT: Final = {
+    "type": "object",
+    "properties": {
+        "event": {"type": "string", "const": "run"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/Run"},
+        },
+    },
+    "required": ["event", "data"],
+}
 _TEXT: Final = {"schema": {"type": "string"}}
 
 
-@router.get("/runs", response_model=RunList)
+@router.get("/runs", response_model=RunList, responses=answers(404))
 def list_runs(
     desk: AtDesk,
     *,
@@ -51,7 +63,7 @@ def show_run(desk: AtDesk, run: Name) -> Any:
     response_class=Response,
     responses={
         200: {"description": "The run document each time it has changed, until the run has ended."}
-        | {"content": {MEDIA_TYPE: _TEXT}},
+        | {"content": {MEDIA_TYPE: {"schema": _EVENT}}},
         **answers(404),
     },
 )

@@ -3,7 +3,7 @@
 from typing import Any
 
 from producer.http.answers import AuditList, TokenList
-from producer.http.asked import After, AuditWord, Limit, Name, TokenWanted
+from producer.http.asked import After, AfterEntry, AuditWord, Limit, Name, TokenWanted
 from producer.http.door import AtDesk, guarded_router
 from producer.http.problems import OF_BODIES, answers
 from producer.operations import audit, tokens
@@ -43,7 +43,7 @@ def list_audit(
     who: AuditWord = None,
     what: AuditWord = None,
     on: AuditWord = None,
-    after: After = "",
+    after: AfterEntry = "",
     limit: Limit = 50,
 ) -> Any:
     """Changes, the newest first."""
