@@ -10,6 +10,7 @@ from worker.keyring import Keyring
 from worker.settings import Settings
 from worker.state.catalog import Catalog
 from worker.state.client import connect
+from worker.state.events import Events
 from worker.state.presence import Presence
 from worker.state.runs import Runs
 from worker.state.scripts import Bell, Policy, Transitions
@@ -65,6 +66,11 @@ class Producer:
     def slots(self) -> Slots:
         """The connections' slots."""
         return Slots(self.client, self._transitions)
+
+    @cached_property
+    def events(self) -> Events:
+        """The events that were taken."""
+        return Events(self.client, self.settings.keep)
 
     @cached_property
     def presence(self) -> Presence:

@@ -23,6 +23,8 @@
 | `se:export:E:snapshot` | string | version of the snapshot that counts | until the export is removed |
 | `se:audience:C:ID` | string | how the audience takes batch calls, JSON | 30 days |
 | `se:turn:CHORE` | string | which process has the turn at a shared chore | as long as the turn |
+| `se:event:DIGEST` | string | what the event of a source and id led to, JSON | `Policy.keep` |
+| `se:events:refused` | stream | events that were set aside, and why | the newest 1,000, for `Policy.keep` |
 | `se:workers` | zset | worker process → last seen, ms | trimmed |
 
 A lease named `call:TOKEN` has no chunk behind it, or one whose holder was lost.
@@ -44,6 +46,7 @@ ACTIVE: Final = f"{NAMESPACE}:active"
 TIDY: Final = f"{NAMESPACE}:tidy"
 TURN: Final = f"{NAMESPACE}:turn"
 WORKERS: Final = f"{NAMESPACE}:workers"
+EVENTS_REFUSED: Final = f"{NAMESPACE}:events:refused"
 
 
 def connection(name: str) -> str:
@@ -84,6 +87,16 @@ def export(name: str) -> str:
 def snapshot(export_name: str) -> str:
     """The version of the snapshot that counts."""
     return f"{export(export_name)}:snapshot"
+
+
+def turn(chore: str) -> str:
+    """Who has the turn at a shared chore."""
+    return f"{TURN}:{chore}"
+
+
+def event(digest: str) -> str:
+    """What an event led to."""
+    return f"{NAMESPACE}:event:{digest}"
 
 
 def audience(connection_name: str, audience_id: str) -> str:
