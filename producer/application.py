@@ -10,7 +10,7 @@ from worker.keyring import Keyring
 from worker.settings import Settings
 from worker.state.catalog import Catalog
 from worker.state.client import connect
-from worker.state.events import Events
+from worker.state.events import Events, EventStream
 from worker.state.presence import Presence
 from worker.state.runs import Runs
 from worker.state.scripts import Bell, Policy, Transitions
@@ -71,6 +71,14 @@ class Producer:
     def events(self) -> Events:
         """The events that were taken."""
         return Events(self.client, self.settings.keep)
+
+    @cached_property
+    def stream(self) -> EventStream | None:
+        """The stream that events are read from; None if no name is set."""
+        if self.settings.stream is None:
+            return None
+        client = connect(self._redis_url, text=False)
+        return EventStream(client, self.settings.stream, keep=self.settings.keep)
 
     @cached_property
     def presence(self) -> Presence:

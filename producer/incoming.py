@@ -18,7 +18,7 @@ from producer.cloudevents import (
     read_binary,
     read_event,
 )
-from producer.events import refresh_finished
+from producer.events import Refreshed, refresh_finished
 from worker.errors import UsageError
 from worker.state.events import Taken
 
@@ -74,17 +74,23 @@ def take(producer: Producer, event: RefreshEvent) -> tuple[HTTPStatus, dict[str,
     id that ask for different things at the same instant may both start runs; one is refused all the same.
 
     Raises:
-        EventRefused: the same source and id came with something else before.
-        UsageError: none of the segments is known.
+        EventRefused: none of its segments is known, or its source and id came with something else before.
     """
     before = producer.events.recall(event.key)
     if before is not None:
         return _answer(event, before, duplicate=True)
-    refreshed = refresh_finished(producer, event.refresh_id, event.segments)
+    refreshed = _start(producer, event)
     runs = [(run.run_id, run.export) for run in refreshed.runs]
     taken = Taken(event.asks, runs, list(refreshed.unknown))
     kept = producer.events.remember(event.key, taken)
     return _answer(event, kept, duplicate=kept != taken)
+
+
+def _start(producer: Producer, event: RefreshEvent) -> Refreshed:
+    try:
+        return refresh_finished(producer, event.refresh_id, event.segments)
+    except UsageError as error:
+        raise EventRefused(str(error)) from None
 
 
 def _check_form(headers: Mapping[str, str], body: bytes) -> None:
@@ -135,10 +141,9 @@ def _result(producer: Producer, event: RefreshEvent | EventRefused) -> dict[str,
         if isinstance(event, EventRefused):
             raise event
         status, document = take(producer, event)
-    except UsageError as error:
-        status = getattr(error, "status", HTTPStatus.UNPROCESSABLE_ENTITY)
-        log.warning("event.refused", reason=str(error))
-        return {"status": status, "detail": str(error)}
+    except EventRefused as refused:
+        log.warning("event.refused", reason=str(refused))
+        return {"status": refused.status, "detail": str(refused)}
     return {"status": status, **document}
 
 

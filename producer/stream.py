@@ -14,8 +14,7 @@ import structlog
 from producer.application import Producer
 from producer.cloudevents import EventRefused, RefreshEvent, read_event
 from producer.incoming import MOST_BYTES, take
-from worker.errors import SegmentExportError, TellOperator, UsageError
-from worker.state.client import connect
+from worker.errors import SegmentExportError, TellOperator
 from worker.state.events import Entry, EventStream
 
 log = structlog.get_logger()
@@ -45,11 +44,7 @@ class StreamConsumer:
     @classmethod
     def of(cls, producer: Producer) -> Self | None:
         """The consumer of this installation; None if SEGMENT_EXPORT_STREAM is not set."""
-        settings = producer.settings
-        if settings.stream is None:
-            return None
-        client = connect(settings.redis_url.get_secret_value(), text=False)
-        return cls(producer, EventStream(client, settings.stream, keep=settings.keep))
+        return None if producer.stream is None else cls(producer, producer.stream)
 
     def start(self) -> None:
         """Starts the thread."""
@@ -95,7 +90,7 @@ class StreamConsumer:
             take(self._producer, _event(entry))
         except (redis.RedisError, TellOperator):
             raise
-        except UsageError as refused:
+        except EventRefused as refused:
             self._set_aside(entry, str(refused))
         except Exception:
             log.exception("stream.bug", entry=entry.id)

@@ -20,7 +20,6 @@ from producer.incoming import BATCH, MOST_BYTES, accept, take
 from tests.events.conftest import NOW, Post, encoded, event, signed, with_settings
 from tests.producer.conftest import define
 from worker.broker import NAMESPACE, Doorbell
-from worker.errors import UsageError
 from worker.settings import Settings
 from worker.state import keys
 
@@ -87,8 +86,9 @@ def test_an_event_of_unknown_segments_alone_is_refused_and_may_be_sent_again(
     door: Producer, post: Post
 ) -> None:
     wrong = event("1", refresh_id="r1", segments=["chrun"])
-    with pytest.raises(UsageError, match=r"'chrun' is not in the catalog; did you mean churn\?"):
+    with pytest.raises(EventRefused, match=r"'chrun' is not in the catalog; did you mean churn\?") as refused:
         post(wrong)
+    assert refused.value.status == HTTPStatus.UNPROCESSABLE_ENTITY
     assert post(event("1", refresh_id="r1", segments=["churn"])).status == HTTPStatus.ACCEPTED
     assert len(door.runs.recent()) == 1
 

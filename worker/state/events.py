@@ -136,6 +136,10 @@ class EventStream:
         """How many entries nobody has read, or finished."""
         return max(0, int(self._client.xlen(self._name)) - self.refused())
 
+    def is_read(self) -> bool:
+        """Whether a process has the turn to read."""
+        return bool(self._client.exists(keys.turn("stream")))
+
     def _forget(self, *, count: int, until: int | str = "+") -> None:
         oldest: Any = self._client.xrange(keys.EVENTS_REFUSED, max=until, count=count)
         if not oldest:
