@@ -143,8 +143,8 @@ def _result(producer: Producer, event: RefreshEvent | EventRefused) -> dict[str,
         status, document = take(producer, event)
     except EventRefused as refused:
         log.warning("event.refused", reason=str(refused))
-        return {"status": refused.status, "detail": str(refused)}
-    return {"status": status, **document}
+        return {"status": refused.status.value, "detail": str(refused)}
+    return {"status": status.value, **document}
 
 
 def _answer(event: RefreshEvent, taken: Taken, *, duplicate: bool) -> tuple[HTTPStatus, dict[str, Any]]:

@@ -51,7 +51,7 @@ class StreamConsumer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread after the event that it is at; another process may read at once."""
+        """Ends the thread when what it has read is done; another process may read at once."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=5)

@@ -96,13 +96,18 @@ def url(door: Producer) -> Iterator[str]:
 def workplace(tmp_path: Path) -> Path:
     """A folder with the script of the documentation, and the tools that this machine lacks."""
     (tmp_path / "refresh_event.py").write_text(example("Python", "python"))
-    for name, text in {**TOOLS, "dbt": stand_ins.DBT}.items():
-        if not shutil.which(name):
-            tool = tmp_path / "bin" / name
-            tool.parent.mkdir(exist_ok=True)
-            tool.write_text(f"#!{sys.executable}\n{text}")
-            tool.chmod(tool.stat().st_mode | stat.S_IXUSR)
+    put_tools({name: text for name, text in TOOLS.items() if not shutil.which(name)}, tmp_path)
+    put_tools({"dbt": stand_ins.DBT}, tmp_path)
     return tmp_path
+
+
+def put_tools(tools: dict[str, str], workplace: Path) -> None:
+    """Makes commands of our stand-ins, found before the machine's own."""
+    for name, text in tools.items():
+        tool = workplace / "bin" / name
+        tool.parent.mkdir(exist_ok=True)
+        tool.write_text(f"#!{sys.executable}\n{text}")
+        tool.chmod(tool.stat().st_mode | stat.S_IXUSR)
 
 
 def shell(script: str, workplace: Path, **environment: str) -> str:
@@ -130,6 +135,12 @@ def test_the_example_for_curl_starts_a_run_once(door: Producer, url: str, workpl
     (run,) = door.runs.recent()
     assert first["runs"] == again["runs"] == [{"run_id": run.run_id, "export": "weekly"}]
     assert (first["duplicate"], again["duplicate"]) == (False, True)
+
+
+def test_it_does_so_on_a_machine_without_these_tools(door: Producer, url: str, workplace: Path) -> None:
+    put_tools(TOOLS, workplace)
+    answer = json.loads(shell(example("curl", "sh"), workplace, EVENTS_URL=url))
+    assert [run["run_id"] for run in answer["runs"]] == [door.runs.recent()[0].run_id]
 
 
 def test_the_answer_has_the_keys_that_are_told(url: str, workplace: Path) -> None:

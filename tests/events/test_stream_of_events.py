@@ -248,6 +248,17 @@ def test_a_consumer_that_is_killed_loses_nothing_and_starts_nothing_twice(
     assert (producer.client.xlen(STREAM), pending(producer)) == (0, 0)
 
 
+def test_entries_that_left_the_stream_before_they_were_taken_hide_no_others(
+    producer: Producer, consumer: StreamConsumer
+) -> None:
+    producer.client.xgroup_create(STREAM, "segment-export", id="0", mkstream=True)
+    entries = [add(producer, event(f"{number}")) for number in range(25)]
+    producer.client.xreadgroup("segment-export", "dead", {STREAM: ">"})
+    producer.client.xdel(STREAM, *entries[:23])
+    assert taken_by(consumer) == ["r23", "r24"]
+    assert pending(producer) == 0
+
+
 def test_the_turn_of_a_killed_consumer_ends_by_itself(producer: Producer, consumer: StreamConsumer) -> None:
     add(producer, event())
     consumer.once()

@@ -14,6 +14,7 @@ from worker.state.scripts import milliseconds
 
 _GROUP: Final = "segment-export"
 _BEGINNING: Final = "0-0"
+_END: Final = b"0-0"
 _FIELD: Final = b"event"
 
 
@@ -90,11 +91,15 @@ class EventStream:
                 raise
 
     def claim(self, count: int) -> list[Entry]:
-        """The oldest entries that were read and not acknowledged."""
-        _, found, *_ = self._client.xautoclaim(
-            self._name, _GROUP, _GROUP, min_idle_time=0, start_id=_BEGINNING, count=count
-        )
-        return _entries(found)
+        """The oldest entries that were read and not acknowledged, but for those that left the stream."""
+        entries: list[Entry] = []
+        place: Any = _BEGINNING
+        while not entries and place != _END:
+            place, found, *_ = self._client.xautoclaim(
+                self._name, _GROUP, _GROUP, min_idle_time=0, start_id=place, count=count
+            )
+            entries = _entries(found)
+        return entries
 
     def read(self, count: int, wait: timedelta) -> list[Entry]:
         """The next entries that nobody has read, after a while at most."""
