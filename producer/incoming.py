@@ -53,17 +53,14 @@ def accept(producer: Producer, headers: Mapping[str, str], body: bytes, now: dat
     """
     lowered = {name.lower(): value for name, value in headers.items()}
     _check_form(lowered, body)
-    unsigned = producer.settings.unsigned_events
-    if not unsigned:
+    if not producer.settings.unsigned_events:
         _verify(producer, lowered, body, now)
-    media = lowered.get("content-type", "").partition(";")[0].strip().lower()
-    if media == BATCH:
-        return _accept_batch(producer, read_batch(body))
-    if media == SINGLE:
-        return Accepted(*take(producer, read_event(body)))
-    if unsigned and is_binary(lowered):
-        return Accepted(*take(producer, read_binary(lowered, body)))
-    raise EventRefused(_media_sentence(lowered), HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+    try:
+        return _accept(producer, lowered, body)
+    except EventRefused as refused:
+        # its sender may be a program that nobody looks at
+        log.warning("event.refused", reason=str(refused))
+        raise
 
 
 def take(producer: Producer, event: RefreshEvent) -> tuple[HTTPStatus, dict[str, Any]]:
@@ -84,6 +81,17 @@ def take(producer: Producer, event: RefreshEvent) -> tuple[HTTPStatus, dict[str,
     taken = Taken(event.asks, runs, list(refreshed.unknown))
     kept = producer.events.remember(event.key, taken)
     return _answer(event, kept, duplicate=kept != taken)
+
+
+def _accept(producer: Producer, headers: Mapping[str, str], body: bytes) -> Accepted:
+    media = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media == BATCH:
+        return _accept_batch(producer, read_batch(body))
+    if media == SINGLE:
+        return Accepted(*take(producer, read_event(body)))
+    if producer.settings.unsigned_events and is_binary(headers):
+        return Accepted(*take(producer, read_binary(headers, body)))
+    raise EventRefused(_media_sentence(headers), HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 
 
 def _start(producer: Producer, event: RefreshEvent) -> Refreshed:

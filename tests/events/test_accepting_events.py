@@ -20,6 +20,7 @@ from producer.incoming import BATCH, MOST_BYTES, accept, take
 from tests.events.conftest import NOW, Post, encoded, event, signed, with_settings
 from tests.producer.conftest import define
 from worker.broker import NAMESPACE, Doorbell
+from worker.exports.definitions import Segment
 from worker.settings import Settings
 from worker.state import keys
 
@@ -82,6 +83,17 @@ def test_unknown_segments_are_reported_and_known_ones_run(post: Post) -> None:
     ] == ["chrun", "nobody"]
 
 
+def test_a_segment_that_was_unknown_is_refreshed_under_a_new_id(door: Producer, post: Post) -> None:
+    first = post(event("1", refresh_id="r1", segments=["churn", "new"]))
+    door.catalog.save(
+        segments=[Segment(name="new", source="data/new.csv")],
+        exports=[door.catalog.export("weekly").model_copy(update={"segments": ("new",)})],
+    )
+    again = post(event("2", refresh_id="r1", segments=["churn", "new"]))
+    assert {run["export"] for run in again.document["runs"]} == {"both", "weekly"}
+    assert set(runs_of(first.document)) < set(runs_of(again.document))
+
+
 def test_an_event_of_unknown_segments_alone_is_refused_and_may_be_sent_again(
     door: Producer, post: Post
 ) -> None:
@@ -120,6 +132,13 @@ def test_a_batch_without_a_good_event_is_refused_as_one_is(door: Producer, post:
         post([event("1", url="x"), 5], media=BATCH)
     assert refused.value.status == HTTPStatus.UNPROCESSABLE_ENTITY
     assert door.runs.recent() == []
+
+
+def test_what_is_refused_is_logged_for_whoever_looks_after_the_sender(post: Post) -> None:
+    with capture_logs() as logs, pytest.raises(EventRefused):
+        post(event("1", url="x"))
+    assert [line["event"] for line in logs] == ["event.refused"]
+    assert 'unknown key "url"' in logs[0]["reason"]
 
 
 def test_an_empty_batch_is_nothing_to_do(post: Post) -> None:
