@@ -30,6 +30,7 @@ _COMMANDS: Final = {
     "pause": ("producer.commands.connections", "Let no call begin on a connection."),
     "resume": ("producer.commands.connections", "Let calls begin again."),
     "serve": ("producer.commands.serve", "Answer HTTP requests."),
+    "webhook-secret": ("producer.commands.webhook_secret", "Make a secret for signing events."),
     "doctor": ("producer.commands.doctor", "Check this installation, and say what to mend."),
 }
 _INTERRUPTED: Final = 130
@@ -46,7 +47,8 @@ class Commands(click.Group):
         """The command, or None for another word."""
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = getattr(import_module(_COMMANDS[cmd_name][0]), cmd_name)
+        module = import_module(_COMMANDS[cmd_name][0])
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

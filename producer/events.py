@@ -84,8 +84,13 @@ def unknown_segments(names: Iterable[str], known: Collection[str]) -> str:
     return f"{subject} not in the catalog{meant or ': apply a file that declares it, or correct the name.'}"
 
 
+def usable_refresh_id(text: str) -> bool:
+    """Whether a text can be a refresh's id."""
+    return bool(_REFRESH_ID.fullmatch(text)) and ".." not in text
+
+
 def _check(refresh_id: str) -> None:
-    if not _REFRESH_ID.fullmatch(refresh_id) or ".." in refresh_id:
+    if not usable_refresh_id(refresh_id):
         raise UsageError(
             f"The refresh id {refresh_id!r:.80} can't be used: "
             "give 1 to 200 letters, digits, '.', '_', ':', '+' and '-', without '..'."

@@ -230,7 +230,7 @@ def test_every_event_of_the_logs_is_explained_and_no_other() -> None:
 
 
 def _events() -> Iterator[str]:
-    for module in (ROOT / "worker").rglob("*.py"):
+    for module in [*(ROOT / "worker").rglob("*.py"), *(ROOT / "producer").rglob("*.py")]:
         for node in ast.walk(ast.parse(module.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
                 first = node.args[0]

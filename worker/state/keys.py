@@ -29,6 +29,8 @@
 | `se:audience:C:ID` | string | how the audience takes batch calls, JSON | 30 days |
 | `se:turn:CHORE` | string | which process has the turn at a shared chore | as long as the turn |
 | `se:attempts:HASH` | string | failed attempts to get in, of one origin | a minute |
+| `se:event:DIGEST` | string | what the event of a source and id led to, JSON | `Policy.keep` |
+| `se:events:refused` | stream | events that were set aside, and why | the newest 1,000, for `Policy.keep` |
 | `se:workers` | zset | worker process → last seen, ms | trimmed |
 
 A lease named `call:TOKEN` has no chunk behind it, or one whose holder was lost.
@@ -56,6 +58,7 @@ ACTIVE: Final = f"{NAMESPACE}:active"
 TIDY: Final = f"{NAMESPACE}:tidy"
 TURN: Final = f"{NAMESPACE}:turn"
 WORKERS: Final = f"{NAMESPACE}:workers"
+EVENTS_REFUSED: Final = f"{NAMESPACE}:events:refused"
 
 
 def connection(name: str) -> str:
@@ -96,6 +99,16 @@ def export(name: str) -> str:
 def snapshot(export_name: str) -> str:
     """The version of the snapshot that counts."""
     return f"{export(export_name)}:snapshot"
+
+
+def turn(chore: str) -> str:
+    """Who has the turn at a shared chore."""
+    return f"{TURN}:{chore}"
+
+
+def event(digest: str) -> str:
+    """What an event led to."""
+    return f"{NAMESPACE}:event:{digest}"
 
 
 def audience(connection_name: str, audience_id: str) -> str:
