@@ -233,3 +233,40 @@ class Health(Answer):
     """That the process is up, or ready."""
 
     status: Literal["ok", "ready"]
+
+
+class StartedRun(Answer):
+    """A run that an event led to."""
+
+    run_id: str
+    export: str
+
+
+class EventTaken(Answer):
+    """What an event led to."""
+
+    source: str
+    id: str
+    refresh_id: str
+    duplicate: bool = Field(description="whether it was taken before")
+    runs: list[StartedRun]
+    unknown_segments: list[str]
+
+
+class EventResult(Answer):
+    """What became of one event of a batch: what it led to, or why it was refused."""
+
+    status: int
+    detail: str | None = None
+    source: str | None = None
+    id: str | None = None
+    refresh_id: str | None = None
+    duplicate: bool | None = None
+    runs: list[StartedRun] | None = None
+    unknown_segments: list[str] | None = None
+
+
+class EventsTaken(Answer):
+    """What became of each event of a batch, in its order."""
+
+    results: list[EventResult]

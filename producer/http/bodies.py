@@ -24,7 +24,7 @@ _OPENING: Final = frozenset(b"[{")
 class BoundedRequest(Request):
     """A request whose body is read within limits, whole or not at all.
 
-    `accepted`: the media types it may have; `largest`: the bytes; `patience`: so long it may take to come.
+    `accepted`: the media types it may have, none for any; `largest`: the bytes; `patience`: the time it has.
     """
 
     patience: ClassVar[timedelta] = timedelta(seconds=15)
@@ -61,7 +61,7 @@ class BoundedRequest(Request):
 
     def _check_type(self) -> None:
         given = self.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if given not in self.accepted:
+        if self.accepted and given not in self.accepted:
             raise Refusal(415, f"The body's type is not known here: send {' or '.join(self.accepted)}.")
 
     async def _read(self) -> bytes:
@@ -94,7 +94,7 @@ def read_json(content: bytes) -> Any:
         return msgspec.json.decode(content)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         flaw = Flaw(where="body", detail="This is no JSON text: correct it.")
-        raise Refusal(422, "The body can't be read as JSON: correct it.", errors=[flaw]) from None
+        raise Refusal(400, "The body can't be read as JSON: correct it.", errors=[flaw]) from None
 
 
 def depth(content: bytes) -> int:

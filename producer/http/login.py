@@ -48,10 +48,26 @@ async def admit(request: Request, operation: str) -> Visit:
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != _SCHEME:
         raise Refusal(401, "This needs a token: send the header Authorization: Bearer se_….", headers=_ASK)
-    address = request.client.host if request.client else ""
-    visit = await run_in_threadpool(_log_in, producer, secret.strip(), address)
+    visit = await run_in_threadpool(_log_in, producer, secret.strip(), address_of(request))
     check(visit.desk.caller, operation)
     return visit
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from, as far as that is known."""
+    return request.client.host if request.client else ""
+
+
+def count_failure(producer: Producer, origin: str, *, token: str = "") -> None:
+    """Count a failed attempt, by where it came from and by the beginning of its token if it has one.
+
+    Raises:
+        Refusal: there were too many within a minute.
+    """
+    limits = {origin: FAILURES_OF_ADDRESS} | ({f"token {token}": FAILURES_OF_TOKEN} if token else {})
+    counts = Attempts(producer.client).count(*limits)
+    if any(count > limit for count, limit in zip(counts, limits.values(), strict=True)):
+        raise Refusal(429, "Too many attempts that were not let in: wait a minute.", headers=_WAIT)
 
 
 def _log_in(producer: Producer, secret: str, address: str) -> Visit:
@@ -62,9 +78,5 @@ def _log_in(producer: Producer, secret: str, address: str) -> Visit:
     token = producer.tokens.find(secret, datetime.now(UTC))
     if token is not None:
         return Visit(Desk(producer, Caller(token.name, Role(token.role))), token)
-    of_address, of_token = Attempts(producer.client).count(
-        f"address {address}", f"token {secret[:_BEGINNING]}"
-    )
-    if of_address > FAILURES_OF_ADDRESS or of_token > FAILURES_OF_TOKEN:
-        raise Refusal(429, "Too many attempts with tokens that are not valid: wait a minute.", headers=_WAIT)
+    count_failure(producer, f"address {address}", token=secret[:_BEGINNING])
     raise Refusal(401, "The token is not valid (any more): ask an administrator for one.", headers=_ASK)

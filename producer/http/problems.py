@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 MEDIA_TYPE: Final = "application/problem+json"
 UNUSABLE: Final = "The request can't be used as it is: see errors."
 MOST_FLAWS: Final = 100
-OF_BODIES: Final = (408, 413, 415)
+OF_BODIES: Final = (400, 408, 413, 415)
 """How a body may be refused before anything looks into it."""
 
 

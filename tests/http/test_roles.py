@@ -41,7 +41,7 @@ def test_nothing_but_health_and_signed_events_is_open_to_those_without_a_token()
     open_to_all = {
         path for path, methods in paths.items() for about in methods.values() if "security" not in about
     }
-    assert open_to_all == {"/healthz", "/readyz"}
+    assert open_to_all == {"/healthz", "/readyz", "/v1/events"}
 
 
 @operations
