@@ -8,12 +8,15 @@ import redis
 
 from worker.keyring import Keyring
 from worker.settings import Settings
+from worker.state.audit import Audit
 from worker.state.catalog import Catalog
 from worker.state.client import connect
+from worker.state.events import Events, EventStream
 from worker.state.presence import Presence
 from worker.state.runs import Runs
 from worker.state.scripts import Bell, Policy, Transitions
 from worker.state.slots import Slots
+from worker.state.tokens import Tokens
 
 if TYPE_CHECKING:
     from worker.broker import Doorbell
@@ -65,6 +68,29 @@ class Producer:
     def slots(self) -> Slots:
         """The connections' slots."""
         return Slots(self.client, self._transitions)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """The API tokens."""
+        return Tokens(self.client)
+
+    @cached_property
+    def audit(self) -> Audit:
+        """Who changed what."""
+        return Audit(self.client)
+
+    @cached_property
+    def events(self) -> Events:
+        """The events that were taken."""
+        return Events(self.client, self.settings.keep)
+
+    @cached_property
+    def stream(self) -> EventStream | None:
+        """The stream that events are read from; None if no name is set."""
+        if self.settings.stream is None:
+            return None
+        client = connect(self._redis_url, text=False)
+        return EventStream(client, self.settings.stream, keep=self.settings.keep)
 
     @cached_property
     def presence(self) -> Presence:

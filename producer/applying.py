@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
 
 from producer.catalog_file import load
+from producer.declaring import CatalogRefused
 from producer.problems import CatalogProblem
 from worker import credentials
 from worker.credentials import ENCRYPTED
-from worker.errors import UsageError
 from worker.exports.definitions import Connection, Named
 from worker.keyring import Keyring
 from worker.settings import environ as process_environment
-from worker.state.catalog import Catalog, Definitions
+from worker.state.catalog import Beside, Catalog, Definitions, Edit
 
 What: TypeAlias = Literal["added", "changed", "unchanged"]
 Reveal = Callable[[Connection], str | None]
@@ -40,32 +40,38 @@ class Applied:
     warnings: tuple[CatalogProblem, ...]
 
 
-class CatalogRefused(UsageError):
-    """A file with problems, of which nothing was saved; the text is one problem a line."""
-
-    def __init__(self, problems: tuple[CatalogProblem, ...]) -> None:
-        super().__init__("\n".join(map(str, problems)))
-        self.problems = problems
-
-
 def apply(
-    path: Path, catalog: Catalog, keyring: Keyring, environ: Mapping[str, str] | None = None
+    path: Path,
+    catalog: Catalog,
+    keyring: Keyring,
+    environ: Mapping[str, str] | None = None,
+    *,
+    content: bytes | None = None,
+    try_references: bool = True,
+    beside: Beside | None = None,
 ) -> Applied:
     """Save what a file declares, if nothing is wrong with it; definitions that it does not name stay.
 
-    References are tried in `environ`, this process' own by default, and those that fail become warnings.
+    References are tried in `environ`, this process' own by default, and those that fail become warnings;
+    with `try_references` false they are not.
+    `content` is what stands in the file, if it is not here; `beside` is as for `Catalog.edit`.
 
     Raises:
         CatalogRefused: something is wrong with the file; nothing was saved.
     """
-    keys = _Keys(keyring, process_environment() if environ is None else environ)
-    before = catalog.everything()
-    declared = load(path, known=before, seal=keys.seal, unresolved=keys.why_unresolved)
-    if declared.problems:
-        raise CatalogRefused(declared.problems)
-    found = tuple(changes(before, declared.definitions, keys.reveal))
-    _save(catalog, declared.definitions, found)
-    return Applied(found, declared.warnings)
+    keys = _Keys(keyring, process_environment() if environ is None else environ, tried=try_references)
+    applied: list[Applied] = []
+
+    def decide(before: Definitions) -> Edit:
+        declared = load(path, known=before, seal=keys.seal, unresolved=keys.why_unresolved, content=content)
+        if declared.problems:
+            raise CatalogRefused(declared.problems)
+        found = tuple(changes(before, declared.definitions, keys.reveal))
+        applied.append(Applied(found, declared.warnings))
+        return _moved(declared.definitions, found)
+
+    catalog.edit(decide, beside)
+    return applied[-1]
 
 
 def changes(before: Definitions, after: Definitions, reveal: Reveal) -> Iterator[Change]:
@@ -81,9 +87,10 @@ def changes(before: Definitions, after: Definitions, reveal: Reveal) -> Iterator
 
 
 class _Keys:
-    def __init__(self, keyring: Keyring, environ: Mapping[str, str]) -> None:
+    def __init__(self, keyring: Keyring, environ: Mapping[str, str], *, tried: bool) -> None:
         self._keyring = keyring
         self._environ = environ
+        self._tried = tried
 
     def seal(self, connection: str, key: str) -> str:
         return credentials.seal(key, connection, self._keyring)
@@ -95,6 +102,8 @@ class _Keys:
             return None
 
     def why_unresolved(self, connection: str, reference: str) -> str:
+        if not self._tried:
+            return ""
         try:
             self._look_up(connection, reference)
         except credentials.Unresolved as fault:
@@ -128,10 +137,11 @@ def _same_connection(reveal: Reveal, before: Connection, after: Connection) -> b
     return key is not None and key == reveal(after)
 
 
-def _save(catalog: Catalog, definitions: Definitions, found: tuple[Change, ...]) -> None:
+def _moved(definitions: Definitions, found: tuple[Change, ...]) -> Edit:
     moved = {(change.kind, change.name) for change in found if change.what != "unchanged"}
-    catalog.save(
-        [one for name, one in definitions.connections.items() if ("connection", name) in moved],
-        [one for name, one in definitions.segments.items() if ("segment", name) in moved],
-        [one for name, one in definitions.exports.items() if ("export", name) in moved],
+    kinds = (
+        ("connection", definitions.connections),
+        ("segment", definitions.segments),
+        ("export", definitions.exports),
     )
+    return Edit(save=[one for kind, named in kinds for one in named.values() if (kind, one.name) in moved])

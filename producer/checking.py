@@ -9,7 +9,9 @@ from typing import Final, TypeVar
 import click
 
 from producer.application import Producer
+from producer.desk import Desk
 from producer.findings import Finding, fail, ok, tell, warn
+from producer.operations.connections import check_connection
 from producer.wording import counted
 from worker import credentials
 from worker.errors import RetryLater, SegmentExportError, TellOperator, UsageError
@@ -44,8 +46,7 @@ def check(producer: Producer, connection: str) -> None:
 
     Asks Mailchimp, within the connection's limit of open calls, and changes nothing.
     """
-    found = producer.catalog.connection(connection)
-    tell(inspect(producer, found))
+    tell(check_connection(Desk.local(producer), connection))
 
 
 def inspect(producer: Producer, connection: Connection) -> Iterator[Finding]:

@@ -22,8 +22,15 @@ _COMMANDS: Final = {
     "retry": ("producer.commands.retry", "Send the failed and rejected profiles of a run again."),
     "rejected": ("producer.commands.rejected", "Write who was left out of a run, and why."),
     "quarantine": ("producer.commands.quarantine", "Show or empty the quarantine of an export."),
+    "connection": ("producer.commands.connection", "Add, edit, share or remove connections."),
+    "segment": ("producer.commands.segment", "Add, edit or remove segments."),
+    "export": ("producer.commands.export", "Add, edit, schedule or remove exports."),
+    "token": ("producer.commands.token", "Make, list or revoke tokens for the HTTP API."),
+    "audit": ("producer.commands.audit", "List who changed what, and when."),
     "pause": ("producer.commands.connections", "Let no call begin on a connection."),
     "resume": ("producer.commands.connections", "Let calls begin again."),
+    "serve": ("producer.commands.serve", "Answer HTTP requests."),
+    "webhook-secret": ("producer.commands.webhook_secret", "Make a secret for signing events."),
     "doctor": ("producer.commands.doctor", "Check this installation, and say what to mend."),
 }
 _INTERRUPTED: Final = 130
@@ -40,7 +47,8 @@ class Commands(click.Group):
         """The command, or None for another word."""
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = getattr(import_module(_COMMANDS[cmd_name][0]), cmd_name)
+        module = import_module(_COMMANDS[cmd_name][0])
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -27,7 +27,7 @@ def _unknown(export: str, kind: str, node: Node | None, names: Collection[str]) 
     name = plain(node) if node else None
     if node and isinstance(name, str | int) and not isinstance(name, bool) and str(name) not in names:
         remedy = close_matches(str(name), names) or "; declare it or name another."
-        where = "which is neither in this file nor in the catalog"
+        where = "which is neither in this file nor in the catalog" if node.line else "which is not there"
         yield node.line, f"Export {shown_name(export)} names {kind} {quoted(str(name))}, {where}{remedy}"
 
 
@@ -42,17 +42,17 @@ def unfit_tags(definitions: Definitions, known: Definitions, sections: Sections)
         for segment in (segments[name] for name in export.segments if name in segments):
             twin = seen.setdefault(tag(export, segment).casefold(), segment)
             line = _line(sections, export, segment, twin)
-            if line and len(tag(export, segment)) > TAG_LENGTH:
+            if line is not None and len(tag(export, segment)) > TAG_LENGTH:
                 yield line, _long_tag(export, segment)
-            if line and twin is not segment:
+            if line is not None and twin is not segment:
                 yield line, _shared_tag(export, segment, twin)
 
 
-def _line(sections: Sections, export: Export, *segments: Segment) -> int:
-    """Where the file declares one of them; 0 if it declares none."""
+def _line(sections: Sections, export: Export, *segments: Segment) -> int | None:
+    """Where the file declares one of them; None if it declares none."""
     homes = [sections["exports"].get(export.name)]
     homes += [sections["segments"].get(segment.name) for segment in segments]
-    return next((home.line for home in homes if home), 0)
+    return next((home.line for home in homes if home), None)
 
 
 def _long_tag(export: Export, segment: Segment) -> str:

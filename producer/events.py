@@ -1,13 +1,14 @@
 """What starts runs: a refresh that finished, or a person who asks. The same for every door."""
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from producer.application import Producer
-from worker.errors import UsageError
+from worker.errors import Conflicts, UsageError
+from worker.exports.definitions import Export, why_inactive
 from worker.exports.runs import RunDocument, Trigger, new_run_id
 from worker.state.catalog import close_matches
 
@@ -54,15 +55,22 @@ def run_export(producer: Producer, name: str, *, full: bool = False) -> RunDocum
     """Start one export on demand.
 
     Raises:
-        UsageError: there is no export of that name.
+        UsageError: there is no export of that name, or it is detached or disabled.
     """
     export = producer.catalog.export(name)
+    if inactive := why_inactive(export):
+        raise Conflicts(inactive)
     return _start(producer, export.name, Trigger("manual"), full=full)
 
 
-def run_all(producer: Producer, *, full: bool = False) -> list[RunDocument]:
-    """Start all exports that run by themselves, on demand; those with `run: manual` are left out."""
-    names = [export.name for export in producer.catalog.exports_for(None)]
+def run_all(
+    producer: Producer, *, full: bool = False, wanted: Callable[[Export], bool] | None = None
+) -> list[RunDocument]:
+    """Start all exports that run by themselves, on demand; those with `run: manual` are left out.
+
+    `wanted` leaves out others.
+    """
+    names = [export.name for export in producer.catalog.exports_for(None) if wanted is None or wanted(export)]
     return [_start(producer, name, Trigger("manual"), full=full) for name in names]
 
 
@@ -76,8 +84,13 @@ def unknown_segments(names: Iterable[str], known: Collection[str]) -> str:
     return f"{subject} not in the catalog{meant or ': apply a file that declares it, or correct the name.'}"
 
 
+def usable_refresh_id(text: str) -> bool:
+    """Whether a text can be a refresh's id."""
+    return bool(_REFRESH_ID.fullmatch(text)) and ".." not in text
+
+
 def _check(refresh_id: str) -> None:
-    if not _REFRESH_ID.fullmatch(refresh_id) or ".." in refresh_id:
+    if not usable_refresh_id(refresh_id):
         raise UsageError(
             f"The refresh id {refresh_id!r:.80} can't be used: "
             "give 1 to 200 letters, digits, '.', '_', ':', '+' and '-', without '..'."

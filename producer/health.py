@@ -42,7 +42,7 @@ def inspect(producer: Producer) -> Iterator[Finding]:
         yield fail(explain(error, where))
         yield from _guarded(producer, _store, where)
     else:
-        for look in (_redis, _store, _keys, _workers, _dead_letters):
+        for look in (_redis, _store, _keys, _workers, _events, _stream, _dead_letters):
             yield from _guarded(producer, look, where)
     yield _versions()
 
@@ -147,6 +147,32 @@ def _workers(producer: Producer) -> Iterator[Finding]:
         return
     processes = "1 worker process is" if alive == 1 else f"{alive} worker processes are"
     yield ok(f"{processes} alive, {counted(len(producer.runs.active()), 'run')} active.")
+
+
+def _events(producer: Producer) -> Iterator[Finding]:
+    if producer.settings.unsigned_events:
+        yield warn(
+            "Events over HTTP need no signature (SEGMENT_EXPORT_UNSIGNED_EVENTS): "
+            "let nobody reach the port who may not start exports."
+        )
+    elif producer.settings.webhook_secrets is None:
+        yield ok("Events over HTTP are refused, as SEGMENT_EXPORT_WEBHOOK_SECRETS is not set.")
+
+
+def _stream(producer: Producer) -> Iterator[Finding]:
+    stream, name = producer.stream, producer.settings.stream
+    if stream is None:
+        return
+    waiting = counted(stream.waiting(), "event")
+    if stream.is_read():
+        yield ok(f"Events are read from the stream {name}, {waiting} left in it.")
+    else:
+        yield fail(f"Nobody reads the stream {name}, {waiting} left in it: start the process clock.")
+    if refused := stream.refused():
+        yield warn(
+            f"{counted(refused, 'event')} of the stream {name} could not be used: "
+            "`redis-cli XREVRANGE se:events:refused + -` says why."
+        )
 
 
 def _dead_letters(producer: Producer) -> Iterator[Finding]:

@@ -44,8 +44,7 @@ def preview(producer: Producer, export: str, *, full: bool = False, show: bool =
     )
     job = PreviewJob(catalog=producer.catalog, comparing=comparing, memory=memory)
     try:
-        with _quiet():
-            return job.preview(export, full=full, show=show)
+        return job.preview(export, full=full, show=show)
     except NoSlot:
         raise
     except RetryLater as error:
@@ -53,6 +52,25 @@ def preview(producer: Producer, export: str, *, full: bool = False, show: bool =
         raise RetryLater(f"{str(error).partition(': ')[0]}: try again in a moment.") from None
     finally:
         accounts.close_thread()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps what workers log off the terminal: a command prints its answer, or one sentence.
+
+    It is the whole process that falls silent, so this is for processes that do nothing else.
+    """
+    import structlog  # noqa: PLC0415
+
+    before = structlog.get_config()
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def _accounts(producer: Producer) -> "Accounts":
@@ -72,19 +90,3 @@ def _accounts(producer: Producer) -> "Accounts":
         holding=Holding(),
         ring=producer.ring,
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps what workers log off the terminal: a command prints its answer, or one sentence."""
-    import structlog  # noqa: PLC0415
-
-    before = structlog.get_config()
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    try:
-        yield
-    finally:
-        structlog.configure(**before)

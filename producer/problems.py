@@ -32,7 +32,7 @@ Fault: TypeAlias = tuple[int, str]
 
 @dataclass(frozen=True, slots=True)
 class CatalogProblem:
-    """A problem or warning; line 0 is the file as a whole."""
+    """A problem or warning; line 0 is the file as a whole, and without a file it is of a request."""
 
     file: str
     line: int
@@ -40,7 +40,7 @@ class CatalogProblem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.sentence}"
+        return f"{place}: {self.sentence}" if place else self.sentence
 
 
 class TooMany(Exception):
@@ -52,7 +52,7 @@ class Problems:
 
     LIMIT: Final = 200
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str = "") -> None:
         self._file = file
         self._faults: set[Fault] = set()
 

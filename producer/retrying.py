@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 
 from producer.application import Producer
-from worker.errors import UsageError
+from worker.errors import Conflicts, UsageError
+from worker.exports.definitions import why_inactive
 from worker.exports.outcomes import RETRIED
 from worker.exports.runs import RETRY, RunDocument, Trigger, new_run_id
 from worker.store.interface import MissingObject
@@ -18,7 +19,8 @@ def retry_run(producer: Producer, run_id: str) -> RunDocument:
             or another run of its export would have to give way.
     """
     run = producer.runs.document(run_id)
-    producer.catalog.export(run.export)
+    if inactive := why_inactive(producer.catalog.export(run.export)):
+        raise Conflicts(inactive)
     _check(producer, run)
     trigger = Trigger(RETRY, run.trigger.refresh_id, run_id)
     created, bells = producer.runs.create(new_run_id(datetime.now(UTC)), export=run.export, trigger=trigger)

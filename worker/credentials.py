@@ -10,6 +10,7 @@ from worker.keyring import VARIABLE, Keyring
 from worker.small_files import read_regular
 
 ENCRYPTED: Final = "encrypted:"
+REFERENCES: Final = ("env:", "file:")
 
 _KEY_LIMIT = 4096
 

@@ -48,3 +48,11 @@ class TellOperator(SegmentExportError):
 
 class UsageError(SegmentExportError):
     """A person asked for something that can't be: an unknown name, a state that forbids it."""
+
+
+class NotThere(UsageError):
+    """What a person names is not there (any more)."""
+
+
+class Conflicts(UsageError):
+    """What a person asks for can't be as things stand: a state or another thing is in its way."""

@@ -35,6 +35,7 @@ from worker.state.scripts import Policy, Transitions
 from worker.state.slots import Slots
 from worker.store import reports
 from worker.store.objects import open_store
+from worker.store.snapshot_place import drop_all
 from worker.sweeper import Sweeper
 
 _STUCK_MARGIN: Final = timedelta(seconds=60)
@@ -123,6 +124,11 @@ def build(settings: Settings) -> RedisBroker:
     def expire_reports(now: datetime) -> None:
         reports.expire(objects, now, settings.keep)
 
+    def forget(export: str) -> None:
+        if runs.forget_export(export):
+            drop_all(objects, export)
+            runs.removed(export)
+
     life.watch(
         Keeper(
             slots=slots,
@@ -140,6 +146,7 @@ def build(settings: Settings) -> RedisBroker:
             ring=doorbell.ring,
             tidy=finish.tidy,
             expire_reports=expire_reports,
+            forget=forget,
             run_deadline=settings.run_deadline,
         ),
         presence,

@@ -4,6 +4,7 @@ The description of a field says what its variable may hold; a field that `repr` 
 and its value is never repeated.
 """
 
+import base64
 import os
 import re
 import sys
@@ -31,6 +32,7 @@ _UNITS: Mapping[str, timedelta] = {
     "d": timedelta(days=1),
 }
 _LONGEST = timedelta(days=3650)
+_LEAST_SECRET, _MOST_SECRET = 24, 64
 _DURATION_RULE = "a time above 0 such as 90s, 5m, 24h or 30d"
 
 
@@ -78,6 +80,21 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _webhook_secrets(value: SecretStr) -> SecretStr:
+    for secret in value.get_secret_value().split(","):
+        key = base64.b64decode(secret.strip().removeprefix("whsec_"), validate=True)
+        if not secret.strip().startswith("whsec_") or not _LEAST_SECRET <= len(key) <= _MOST_SECRET:
+            raise ValueError
+    return value
+
+
+def _stream_name(value: str) -> str:
+    # ours and the queue's keys begin like that
+    if not re.fullmatch(r"(?!se:|segment-export-queue)[A-Za-z0-9._:-]{1,100}", value):
+        raise ValueError
+    return value
+
+
 def _default_store() -> str:
     return Path("var").absolute().as_uri()
 
@@ -91,9 +108,9 @@ class Settings(BaseSettings):
 
     `lease`: a worker that does not renew a call for so long is taken for dead. `call_deadline`: how long a
     call may take in all; Mailchimp gives up after 120 s (its documentation). `run_deadline`: how long a run
-    goes on trying. `keep`: how long runs and reports are remembered. `velocity_delay`: when somebody is
-    tried again who signed up to too many lists lately. `run_on`: how long a thread goes on with granted
-    chunks before it goes back to the queue.
+    goes on trying. `keep`: how long runs, reports and events are remembered. `velocity_delay`: when somebody
+    is tried again who signed up to too many lists lately. `run_on`: how long a thread goes on with granted
+    chunks before it goes back to the queue. `stream`: the Redis stream that events are read from.
     """
 
     model_config = SettingsConfigDict(frozen=True, case_sensitive=True, hide_input_in_errors=True)
@@ -130,6 +147,11 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=1, le=65535)] = Field(
         8000, validation_alias="PORT", description="a port number from 1 to 65535"
     )
+    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,253}$")] = Field(
+        "127.0.0.1",
+        validation_alias="SEGMENT_EXPORT_HOST",
+        description="the address to listen at, such as 127.0.0.1, or 0.0.0.0 for all",
+    )
     lease: Duration = Field(
         timedelta(seconds=20), validation_alias="SEGMENT_EXPORT_LEASE", description=_DURATION_RULE
     )
@@ -150,6 +172,23 @@ class Settings(BaseSettings):
     run_on: Duration = Field(
         timedelta(seconds=30), validation_alias="SEGMENT_EXPORT_RUN_ON", description=_DURATION_RULE
     )
+    webhook_secrets: Annotated[SecretStr, AfterValidator(_webhook_secrets)] | None = Field(
+        None,
+        validation_alias="SEGMENT_EXPORT_WEBHOOK_SECRETS",
+        description="secrets as `segment-export webhook-secret` prints them, separated by commas",
+        repr=False,
+    )
+    unsigned_events: bool = Field(
+        default=False,
+        validation_alias="SEGMENT_EXPORT_UNSIGNED_EVENTS",
+        description="true or false",
+    )
+    stream: Annotated[str, AfterValidator(_stream_name)] | None = Field(
+        None,
+        validation_alias="SEGMENT_EXPORT_STREAM",
+        description="1 to 100 letters, digits, '.', '_', ':' and '-' that begin neither with se: "
+        "nor with segment-export-queue",
+    )
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -169,6 +208,12 @@ class Settings(BaseSettings):
         """The Redis URL without its user, password and options, for sentences and logs."""
         parts = urlsplit(self.redis_url.get_secret_value())
         return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+    def webhook_keys(self) -> tuple[str, ...]:
+        """The secrets that an event may be signed with, each as `whsec_…`."""
+        if self.webhook_secrets is None:
+            return ()
+        return tuple(secret.strip() for secret in self.webhook_secrets.get_secret_value().split(","))
 
     def keyring(self) -> Keyring:
         """The keys of the environment, or of the key file below the working directory, made on first use.

@@ -37,6 +37,7 @@ class Sweeper:
         ring: Callable[[list[Bell]], None],
         tidy: Callable[[str], None],
         expire_reports: Callable[[datetime], None],
+        forget: Callable[[str], None],
         run_deadline: timedelta,
     ) -> None:
         self._slots = slots
@@ -45,6 +46,7 @@ class Sweeper:
         self._ring = ring
         self._tidy = tidy
         self._expire_reports = expire_reports
+        self._forget = forget
         self._run_deadline = run_deadline
         self._stop = Event()
         self._thread = Thread(target=self._loop, name="sweeper", daemon=True)
@@ -66,6 +68,8 @@ class Sweeper:
             self._ring(self._runs.tend(run_id, deadline=self._run_deadline, patience=_PATIENCE))
         for run_id in self._runs.untidy():
             self._tidy(run_id)
+        for export in self._runs.removing():
+            self._forget(export)
         if self._presence.takes_turn("expire", _HOUR):
             self._expire_reports(datetime.now(UTC))
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import click
 
 from producer.application import Producer
-from producer.applying import CatalogRefused
-from producer.applying import apply as apply_file
 from producer.commands.common import note
+from producer.declaring import CatalogRefused
+from producer.desk import Desk
+from producer.operations.catalog import apply_catalog
 from producer.wording import counted, number
 
 
@@ -29,7 +30,7 @@ def apply(producer: Producer, path: Path) -> None:
     The file is checked as a whole, then saved as a whole, or not at all. What it does not name stays.
     """
     try:
-        applied = apply_file(path, producer.catalog, producer.keyring)
+        applied = apply_catalog(Desk.local(producer), path)
     except CatalogRefused as refused:
         note(str(refused))
         note(f"{counted(len(refused.problems), 'problem')}: nothing was saved.")

@@ -6,8 +6,9 @@ from typing import Any, Final, TypeAlias, TypeVar
 import click
 import msgspec
 
-from producer.application import Producer
-from producer.following import NO_WORKERS, Follower, follow
+from producer.desk import Desk
+from producer.following import NO_WORKERS, follow
+from producer.operations.runs import watch_run
 from producer.screens import screen
 from producer.summary import summary
 from producer.wording import counted
@@ -36,34 +37,34 @@ def note(sentence: str) -> None:
     click.echo(sentence, err=True)
 
 
-def wait_for(producer: Producer, run_ids: Sequence[str]) -> list[RunDocument]:
+def wait_for(desk: Desk, run_ids: Sequence[str]) -> list[RunDocument]:
     """Follows runs on standard error until they are over; Ctrl-C leaves them going on, and says so."""
-    follower = Follower(producer.runs, producer.slots, run_ids)
+    follower = watch_run(desk, *run_ids)
     try:
-        return follow(follower, screen(), producer.presence)
+        return follow(follower, screen(), desk.producer.presence)
     except KeyboardInterrupt:
         note(_goes_on(run_ids))
         raise click.exceptions.Exit(INTERRUPTED) from None
 
 
-def begun(producer: Producer, started: RunDocument, *, wait: bool, as_json: bool) -> None:
+def begun(desk: Desk, started: RunDocument, *, wait: bool, as_json: bool) -> None:
     """Tells of a run that was started or, on demand, of its end."""
     if wait:
-        ended = wait_for(producer, [started.run_id])
+        ended = wait_for(desk, [started.run_id])
         finish(ended, ended[0], as_json=as_json)
         return
     if as_json:
         print_json(started)
-    tell_started(producer, [started], as_json=as_json)
+    tell_started(desk, [started], as_json=as_json)
 
 
-def tell_started(producer: Producer, runs: Sequence[RunDocument], *, as_json: bool) -> None:
+def tell_started(desk: Desk, runs: Sequence[RunDocument], *, as_json: bool) -> None:
     """Tells people of runs that were started, and how to follow them."""
     for each in runs:
         click.echo(f"Run {each.run_id} of {each.export} is {each.status}.", err=as_json)
     if len(runs) == 1 and not runs[0].ended:
         note(f"To follow it: segment-export watch {runs[0].run_id}")
-    if not all(each.ended for each in runs) and not producer.presence.alive():
+    if not all(each.ended for each in runs) and not desk.producer.presence.alive():
         note(NO_WORKERS)
 
 

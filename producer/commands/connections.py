@@ -3,6 +3,8 @@
 import click
 
 from producer.application import Producer
+from producer.desk import Desk
+from producer.operations.connections import pause_connection, resume_connection
 
 
 @click.command()
@@ -10,12 +12,12 @@ from producer.application import Producer
 @click.pass_obj
 def pause(producer: Producer, connection: str) -> None:
     """Let no call begin on CONNECTION until it is resumed; its runs wait."""
-    name = producer.catalog.connection(connection).name
-    producer.slots.pause(name)
-    still_open = producer.slots.state(name).open
+    paused = pause_connection(Desk.local(producer), connection)
+    still_open = paused.standing.open
     ends = f"; {still_open} in flight will end" if still_open else ""
     click.echo(
-        f"Connection {name} is paused: no call begins{ends}; `segment-export resume {name}` ends that."
+        f"Connection {connection} is paused: no call begins{ends}; "
+        f"`segment-export resume {connection}` ends that."
     )
 
 
@@ -24,7 +26,9 @@ def pause(producer: Producer, connection: str) -> None:
 @click.pass_obj
 def resume(producer: Producer, connection: str) -> None:
     """Let calls begin on CONNECTION again; its runs go on at once."""
-    name = producer.catalog.connection(connection).name
-    was_paused = producer.slots.state(name).paused
-    producer.ring(producer.slots.resume(name))
-    click.echo(f"Connection {name} is resumed." if was_paused else f"Connection {name} was not paused.")
+    resumed = resume_connection(Desk.local(producer), connection)
+    click.echo(
+        f"Connection {connection} is resumed."
+        if resumed.changed
+        else f"Connection {connection} was not paused."
+    )

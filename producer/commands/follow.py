@@ -4,8 +4,9 @@ import click
 
 from producer.application import Producer
 from producer.commands.common import finish, json_option, print_json, wait_for
+from producer.desk import Desk
+from producer.operations import runs
 from producer.summary import summary
-from worker.errors import UsageError
 
 
 @click.command()
@@ -14,7 +15,7 @@ from worker.errors import UsageError
 @click.pass_obj
 def status(producer: Producer, run: str, *, as_json: bool) -> None:
     """Show how RUN stands."""
-    document = producer.runs.document(run)
+    document = runs.show_run(Desk.local(producer), run)
     if as_json:
         print_json(document)
     else:
@@ -26,8 +27,7 @@ def status(producer: Producer, run: str, *, as_json: bool) -> None:
 @click.pass_obj
 def watch(producer: Producer, run: str) -> None:
     """Follow RUN until it ends; exit as `run --wait` does."""
-    producer.runs.document(run)
-    ended = wait_for(producer, [run])
+    ended = wait_for(Desk.local(producer), [run])
     finish(ended, ended[0], as_json=False)
 
 
@@ -37,13 +37,9 @@ def watch(producer: Producer, run: str) -> None:
 @click.pass_obj
 def approve(producer: Producer, run: str, *, as_json: bool) -> None:
     """Let RUN go on, which a guard is holding: it is planned again and sent."""
-    held = producer.runs.document(run)
-    approved, bells = producer.runs.approve(run)
-    producer.ring(bells)
-    if not approved:
-        raise UsageError(f"Run {run} is not held ({held.status}): there is nothing to approve.")
+    document = runs.approve_run(Desk.local(producer), run)
     if as_json:
-        print_json(producer.runs.document(run))
+        print_json(document)
     click.echo(f"Run {run} goes on: segment-export watch {run}", err=as_json)
 
 
@@ -53,15 +49,10 @@ def approve(producer: Producer, run: str, *, as_json: bool) -> None:
 @click.pass_obj
 def cancel(producer: Producer, run: str, *, as_json: bool) -> None:
     """Stop RUN: no call begins after this, calls in flight end and are counted."""
-    before = producer.runs.document(run)
-    stopped, bells = producer.runs.stop(run, status="canceled", sentence="Canceled by an operator.")
-    producer.ring(bells)
-    document = producer.runs.document(run)
-    if not stopped and (before.ended or document.ended):
-        raise UsageError(f"Run {run} has ended already ({document.status}): there is nothing to cancel.")
+    canceled = runs.cancel_run(Desk.local(producer), run)
     if as_json:
-        print_json(document)
-    click.echo(_told(run, ended=document.ended, stopped=stopped), err=as_json)
+        print_json(canceled.run)
+    click.echo(_told(run, ended=canceled.run.ended, stopped=canceled.stopped), err=as_json)
 
 
 def _told(run: str, *, ended: bool, stopped: bool) -> str:

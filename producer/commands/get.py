@@ -1,16 +1,23 @@
 """get: what was applied, and what ran."""
 
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from producer.application import Producer
 from producer.commands.common import json_option, note, print_json
+from producer.desk import Desk
+from producer.operations.connections import list_connections, show_connection
+from producer.operations.documents import ConnectionView, Made
+from producer.operations.exports import list_exports, show_export
+from producer.operations.runs import list_runs, show_run
+from producer.operations.segments import list_segments, show_segment
 from producer.summary import list_of_runs
-from producer.wording import table
-from worker.errors import UsageError
-from worker.exports.definitions import Connection, Export, Segment, public
+from producer.wording import moment, table
+from worker.errors import NotThere
 from worker.exports.runs import RunDocument
+
+_STATES: Final = {"ready": "ready", "cooling": "cooling down", "paused": "paused"}
 
 
 @click.command()
@@ -23,59 +30,81 @@ def get(producer: Producer, kind: str, name: str | None, *, as_json: bool) -> No
 
     Runs are listed newest first; their NAME is an export's, or a run's own.
     """
+    desk = Desk.local(producer)
     match kind:
         case "connections":
-            _connections(producer, name, as_json=as_json)
+            _connections(desk, name, as_json=as_json)
         case "segments":
-            _segments(producer, name, as_json=as_json)
+            _segments(desk, name, as_json=as_json)
         case "exports":
-            _exports(producer, name, as_json=as_json)
+            _exports(desk, name, as_json=as_json)
         case _:
-            _runs(producer, name, as_json=as_json)
+            _runs(desk, name, as_json=as_json)
 
 
-def _connections(producer: Producer, name: str | None, *, as_json: bool) -> None:
-    catalog = producer.catalog
-    found = catalog.connections() if name is None else [catalog.connection(name)]
+def _connections(desk: Desk, name: str | None, *, as_json: bool) -> None:
+    found = list_connections(desk).items if name is None else [show_connection(desk, name)]
+    views = [each for each in found if isinstance(each, ConnectionView)]
     if as_json:
-        print_json({"connections": [public(each) for each in found]})
+        print_json({"connections": [each.model_dump(mode="json") for each in views]})
         return
-    rows = [[each.name, each.display_name, each.access, *_standing(producer, each)] for each in found]
-    _show("connections", ["NAME", "DISPLAY NAME", "ACCESS", "API KEY", "CALLS", "STATE"], rows)
+    rows = [
+        [
+            each.name,
+            each.display_name,
+            each.access,
+            each.api_key,
+            f"{each.standing.open} of {each.max_connections}",
+            _STATES[each.standing.state],
+            ", ".join(each.used_by),
+            _made(each.made),
+        ]
+        for each in views
+    ]
+    header = ["NAME", "DISPLAY NAME", "ACCESS", "API KEY", "CALLS", "STATE", "USED BY", "MADE (UTC)"]
+    _show("connections", header, rows)
 
 
-def _standing(producer: Producer, connection: Connection) -> tuple[str, str, str]:
-    state = producer.slots.state(connection.name)
-    standing = "paused" if state.paused else "cooling down" if state.cooling_ms else "ready"
-    calls = f"{state.open} of {connection.max_connections}"
-    return str(public(connection)["api_key"]), calls, standing
-
-
-def _segments(producer: Producer, name: str | None, *, as_json: bool) -> None:
-    catalog = producer.catalog
-    found: list[Segment] = catalog.segments() if name is None else [catalog.segment(name)]
+def _segments(desk: Desk, name: str | None, *, as_json: bool) -> None:
+    found = list_segments(desk).items if name is None else [show_segment(desk, name)]
     if as_json:
         print_json({"segments": [each.model_dump(mode="json") for each in found]})
         return
-    rows = [[each.name, each.display_name, each.source] for each in found]
-    _show("segments", ["NAME", "DISPLAY NAME", "SOURCE"], rows)
+    rows = [[each.name, each.display_name, each.source, ", ".join(each.used_by)] for each in found]
+    _show("segments", ["NAME", "DISPLAY NAME", "SOURCE", "USED BY"], rows)
 
 
-def _exports(producer: Producer, name: str | None, *, as_json: bool) -> None:
-    catalog = producer.catalog
-    found: list[Export] = catalog.exports() if name is None else [catalog.export(name)]
+def _exports(desk: Desk, name: str | None, *, as_json: bool) -> None:
+    found = list_exports(desk).items if name is None else [show_export(desk, name)]
     if as_json:
         print_json({"exports": [each.model_dump(mode="json") for each in found]})
         return
     rows = [
-        [each.name, each.connection, each.audience_id, ", ".join(each.segments), each.run, each.mode]
+        [
+            each.name,
+            each.connection or "-",
+            each.audience_id,
+            ", ".join(each.segments),
+            each.run,
+            each.mode,
+            each.status,
+            moment(each.last_run.finished_at or each.last_run.started_at) if each.last_run else "",
+        ]
         for each in found
     ]
-    _show("exports", ["NAME", "CONNECTION", "AUDIENCE", "SEGMENTS", "RUN", "MODE"], rows)
+    header = ["NAME", "CONNECTION", "AUDIENCE", "SEGMENTS", "RUN", "MODE", "STATUS", "LAST RUN (UTC)"]
+    _show("exports", header, rows)
+    for each in found:
+        for warning in each.warnings:
+            note(f"Warning: {each.name}: {warning}")
 
 
-def _runs(producer: Producer, name: str | None, *, as_json: bool) -> None:
-    found = producer.runs.recent() if name is None else _runs_named(producer, name)
+def _made(made: Made | None) -> str:
+    return f"{made.at:%Y-%m-%d %H:%M} by {made.by}" if made else ""
+
+
+def _runs(desk: Desk, name: str | None, *, as_json: bool) -> None:
+    found = list_runs(desk).items if name is None else _runs_named(desk, name)
     if as_json:
         print_json({"runs": found})
     elif found:
@@ -84,14 +113,14 @@ def _runs(producer: Producer, name: str | None, *, as_json: bool) -> None:
         note("There are no runs yet." if name is None else f"There are no runs of {name} yet.")
 
 
-def _runs_named(producer: Producer, name: str) -> list[RunDocument]:
+def _runs_named(desk: Desk, name: str) -> list[RunDocument]:
     """The runs of an export, removed from the catalog or not, or the one run of this id."""
-    if found := producer.runs.recent(export=name):
+    if found := list_runs(desk, export=name).items:
         return found
     try:
-        return [producer.runs.document(name)]
-    except UsageError:
-        producer.catalog.export(name)
+        return [show_run(desk, name)]
+    except NotThere:
+        show_export(desk, name)
         return []
 
 

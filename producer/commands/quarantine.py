@@ -6,7 +6,8 @@ import click
 
 from producer.application import Producer
 from producer.commands.common import json_option, note, print_json
-from producer.quarantine import in_quarantine, let_out
+from producer.desk import Desk
+from producer.operations.quarantine import clear_quarantine, list_quarantine
 from producer.wording import counted, moment, table
 from worker.exports.quarantine import Quarantined
 
@@ -27,7 +28,7 @@ def quarantine() -> None:
 @click.pass_obj
 def list_(producer: Producer, export: str, *, as_json: bool) -> None:
     """Show who is in the quarantine of EXPORT: address, code, reason, and until when."""
-    found = in_quarantine(producer, export)
+    found = list_quarantine(Desk.local(producer), export)
     if as_json:
         print_json({"export": export, "quarantine": [_document(each) for each in found]})
     elif found:
@@ -46,7 +47,7 @@ def clear(producer: Producer, export: str, address: str | None) -> None:
 
     Not while a run of EXPORT is under way, which would bring them back.
     """
-    count = let_out(producer, export, address)
+    count = clear_quarantine(Desk.local(producer), export, address)
     sent = "" if not count else ": the next run sends them again"
     click.echo(f"{counted(count, 'profile')} let out of quarantine{sent}.")
 

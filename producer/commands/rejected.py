@@ -12,11 +12,12 @@ import click
 
 from producer.application import Producer
 from producer.commands.common import note
+from producer.desk import Desk
+from producer.operations.runs import rejected_rows, show_run
 from producer.wording import counted
 from worker.errors import TellOperator
 from worker.exports.outcomes import ReportLine
 from worker.store.report_files import to_csv, to_ndjson
-from worker.store.reports import read_lines
 
 _PRIVATE: Final = 0o600
 _WRITERS: Final[dict[str, Callable[[Iterable[ReportLine], TextIO], None]]] = {
@@ -46,9 +47,9 @@ _WRITERS: Final[dict[str, Callable[[Iterable[ReportLine], TextIO], None]]] = {
 @click.pass_obj
 def rejected(producer: Producer, run: str, *, form: str, path: Path | None) -> None:
     """Write who was left out of RUN (was not created, updated or unchanged), and why."""
-    document = producer.runs.document(run)
-    parts = producer.runs.report_parts(run)
-    lines = _Counted(read_lines(producer.objects, producer.keyring, run, parts) if parts else ())
+    desk = Desk.local(producer)
+    document = show_run(desk, run)
+    lines = _Counted(rejected_rows(desk, run))
     with _output(path) as out:
         _WRITERS[form](lines, out)
     if path is not None:

@@ -4,7 +4,8 @@ import click
 
 from producer.application import Producer
 from producer.commands.common import begun, json_option, wait_option
-from producer.retrying import retry_run
+from producer.desk import Desk
+from producer.operations.runs import retry_run
 
 
 @click.command()
@@ -17,4 +18,5 @@ def retry(producer: Producer, run: str, *, wait: bool, as_json: bool) -> None:
 
     It reads the same files again. Quarantine is not asked for these profiles, consent is.
     """
-    begun(producer, retry_run(producer, run), wait=wait, as_json=as_json)
+    desk = Desk.local(producer)
+    begun(desk, retry_run(desk, run), wait=wait, as_json=as_json)

@@ -16,9 +16,11 @@ from producer.commands.common import (
     wait_for,
     wait_option,
 )
-from producer.events import refresh_finished, run_all, run_export, unknown_segments
+from producer.desk import Desk
+from producer.events import unknown_segments
 from producer.forecast import forecast
-from producer.previewing import preview
+from producer.operations.events import refresh_finished
+from producer.operations.runs import dry_run_export, run_all, run_export
 from worker.exports.runs import RunDocument
 
 
@@ -51,13 +53,14 @@ def run(
         )
     if show and not dry_run:
         raise click.UsageError("Only a dry run shows addresses: give --dry-run with --show.")
+    desk = Desk.local(producer)
     if dry_run and export is not None:
-        _preview(producer, export, full=full, show=show, as_json=as_json)
+        _preview(desk, export, full=full, show=show, as_json=as_json)
     elif export is None:
-        started = run_all(producer, full=full)
-        _several(producer, started, refresh_id=None, wait=wait, as_json=as_json)
+        started = run_all(desk, full=full)
+        _several(desk, started, refresh_id=None, wait=wait, as_json=as_json)
     else:
-        begun(producer, run_export(producer, export, full=full), wait=wait, as_json=as_json)
+        begun(desk, run_export(desk, export, full=full), wait=wait, as_json=as_json)
 
 
 @click.command()
@@ -73,15 +76,19 @@ def refresh(
 
     Without --segment all segments were refreshed. The same refresh again starts nothing again.
     """
-    refreshed = refresh_finished(producer, refresh_id, segments or None)
+    desk = Desk.local(producer)
+    refreshed = refresh_finished(desk, refresh_id, segments or None)
     if refreshed.unknown:
         known = [segment.name for segment in producer.catalog.segments()]
         note(f"{unknown_segments(refreshed.unknown, known)} The others were refreshed all the same.")
-    _several(producer, refreshed.runs, refresh_id=refresh_id, wait=wait, as_json=as_json)
+    _several(desk, refreshed.runs, refresh_id=refresh_id, wait=wait, as_json=as_json)
 
 
-def _preview(producer: Producer, export: str, *, full: bool, show: bool, as_json: bool) -> None:
-    found = preview(producer, export, full=full, show=show)
+def _preview(desk: Desk, export: str, *, full: bool, show: bool, as_json: bool) -> None:
+    from producer.previewing import quiet  # noqa: PLC0415 (slow, and only a dry run needs it)
+
+    with quiet():
+        found = dry_run_export(desk, export, full=full, show=show)
     if as_json:
         print_json(found)
     else:
@@ -89,18 +96,18 @@ def _preview(producer: Producer, export: str, *, full: bool, show: bool, as_json
 
 
 def _several(
-    producer: Producer, runs: Sequence[RunDocument], *, refresh_id: str | None, wait: bool, as_json: bool
+    desk: Desk, runs: Sequence[RunDocument], *, refresh_id: str | None, wait: bool, as_json: bool
 ) -> None:
     if not runs:
         takes = "" if refresh_id is None else " and takes one of these segments"
         note(f"Nothing to run: no export has run: on_refresh{takes}.")
     if wait and runs:
-        ended = wait_for(producer, [run.run_id for run in runs])
+        ended = wait_for(desk, [run.run_id for run in runs])
         finish(ended, _document(refresh_id, ended), as_json=as_json)
         return
     if as_json:
         print_json(_document(refresh_id, runs))
-    tell_started(producer, runs, as_json=as_json)
+    tell_started(desk, runs, as_json=as_json)
 
 
 def _document(refresh_id: str | None, runs: Sequence[RunDocument]) -> dict[str, Any]:

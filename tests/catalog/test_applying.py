@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from producer.applying import Applied, CatalogRefused, apply
+from producer.applying import Applied, apply
+from producer.declaring import CatalogRefused
 from worker.credentials import resolve
 from worker.errors import UsageError
 from worker.keyring import Keyring

@@ -11,8 +11,10 @@ import redis
 from click.testing import CliRunner, Result
 from dramatiq.brokers.redis import RedisBroker
 
+from producer.access import Caller, Role
 from producer.application import Producer
 from producer.cli import cli
+from producer.desk import Desk
 from worker.broker import NAMESPACE, Doorbell
 from worker.exports.definitions import Connection, Consent, Export, Segment
 from worker.settings import Settings
@@ -49,6 +51,24 @@ def catalog(producer: Producer) -> Producer:
     """The producer with a catalog."""
     define(producer)
     return producer
+
+
+@pytest.fixture
+def desk(catalog: Producer) -> Desk:
+    """The desk of an administrator."""
+    return Desk(catalog, Caller("ada", Role.ADMINISTRATOR))
+
+
+@pytest.fixture
+def contributor(catalog: Producer) -> Desk:
+    """The desk of a contributor."""
+    return Desk(catalog, Caller("con", Role.CONTRIBUTOR))
+
+
+@pytest.fixture
+def viewer(catalog: Producer) -> Desk:
+    """The desk of a viewer."""
+    return Desk(catalog, Caller("vic", Role.VIEWER))
 
 
 def define(producer: Producer) -> None:

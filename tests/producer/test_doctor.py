@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 import redis
+from pydantic import SecretStr
 
 from producer.application import Producer
 from producer.findings import Finding
 from producer.health import inspect
+from producer.stream import StreamConsumer
 from tests.producer.conftest import SegmentExport
 from worker import credentials
 from worker.exports.definitions import Connection, Consent
@@ -99,6 +101,33 @@ def test_a_reference_that_leads_nowhere_here_is_a_warning(server: Producer) -> N
     assert sentence == (
         "The API key of connection far is not known here (environment variable NO_SUCH_VARIABLE is missing); "
         "the workers need it."
+    )
+
+
+def test_it_says_whether_events_over_http_are_taken(server: Producer, settings: Settings) -> None:
+    assert "Events over HTTP are refused, as SEGMENT_EXPORT_WEBHOOK_SECRETS is not set." in levels(
+        list(inspect(server)), "ok"
+    )
+    open_to_all = Producer(settings.model_copy(update={"unsigned_events": True}), client=server.client)
+    assert any("need no signature" in each for each in levels(list(inspect(open_to_all)), "warn"))
+
+
+def test_it_says_who_reads_the_stream_of_events_and_what_was_set_aside(
+    server: Producer, settings: Settings, valkey: str
+) -> None:
+    changes = {"stream": "refreshes", "redis_url": SecretStr(valkey)}
+    producer = Producer(settings.model_copy(update=changes), client=server.client)
+    producer.client.xadd("refreshes", {"event": "poison"})
+    assert "Nobody reads the stream refreshes, 1 event left in it: start the process clock." in levels(
+        list(inspect(producer)), "fail"
+    )
+    consumer = StreamConsumer.of(producer)
+    assert consumer is not None
+    consumer.once()
+    findings = list(inspect(producer))
+    assert "Events are read from the stream refreshes, 0 events left in it." in levels(findings, "ok")
+    assert any(
+        "1 event of the stream refreshes could not be used" in each for each in levels(findings, "warn")
     )
 
 

@@ -75,7 +75,7 @@ def test_get_shows_a_connection_as_it_stands_and_a_stored_key_never(
     )
     catalog.slots.pause("second")
     shown = segment_export("get", "connections")
-    columns = {row.split()[0]: row.split()[3:] for row in shown.stdout.splitlines()[1:]}
+    columns = {row.split()[0]: row.split()[3:8] for row in shown.stdout.splitlines()[1:]}
     assert columns == {
         "newsletter": ["env:MAILCHIMP_API_KEY", "0", "of", "10", "ready"],
         "sealed": ["encrypted", "0", "of", "10", "ready"],

@@ -522,3 +522,44 @@ def test_a_run_that_can_not_be_planned_in_its_time_fails(ledger: Ledger) -> None
     assert finish is not None
     assert ledger.runs.finish(finish, [])[0] == "failed"
     assert "could not be planned" in (ledger.runs.document("r1").error or "")
+
+
+def test_a_removed_export_is_forgotten_once_nothing_of_it_runs(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=REFRESH, segments=["a"])
+    ledger.runs.create("r2", export="e", trigger=MANUAL)
+    ledger.client.set(keys.snapshot("e"), "v1")
+    assert not ledger.runs.forget_export("e")
+    for run_id in ("r1", "r2"):
+        ledger.runs.stop(run_id, status="canceled", sentence="Canceled.")
+    assert ledger.runs.forget_export("e")
+    assert list(ledger.client.scan_iter(match=f"{keys.export('e')}*")) == []
+    assert ledger.runs.create("r3", export="e", trigger=REFRESH, segments=["a"])[0] == "r3"
+
+
+def test_no_call_begins_on_a_removed_connection_and_its_keys_go_with_the_last_one(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    _, bells = ledger.planned("r1", chunks=2)
+    leases = [Lease("c", bell.run_id, bell.chunk, bell.token) for bell in bells]
+    assert ledger.slots.begin(leases[0])
+    ledger.runs.stop("r1", status="canceled", sentence="Canceled.")
+    ledger.slots.drop("c")
+    assert ledger.slots.begin(leases[1]) is None
+    wish = timedelta(seconds=1)
+    assert not ledger.slots.borrow("c", max_connections=10, token="t", patience=wish)  # noqa: S106
+    settled, _ = ledger.slots.settle(leases[0], took=timedelta(seconds=1), outcomes={"created": 10})
+    assert settled
+    assert list(ledger.client.scan_iter(match=f"{keys.connection('c')}*")) == []
+    assert ledger.slots.working() == []
+
+
+def test_a_call_on_a_removed_connection_whose_end_nobody_saw_is_forgotten_in_time(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    _, bells = ledger.planned("r1")
+    assert ledger.slots.begin(Lease("c", "r1", bells[0].chunk, bells[0].token))
+    ledger.runs.stop("r1", status="canceled", sentence="Canceled.")
+    ledger.slots.drop("c")
+    for _ in range(2):
+        ledger.pass_time(timedelta(minutes=5))
+        for connection in ledger.slots.working():
+            ledger.slots.grant(connection)
+    assert list(ledger.client.scan_iter(match=f"{keys.connection('c')}*")) == []

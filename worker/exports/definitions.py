@@ -54,12 +54,15 @@ class Named(Definition):
 
 
 class Consent(Definition):
-    """Who agreed, and when, that data goes over a connection."""
+    """Who agreed, when and to which words, that data goes over a connection."""
 
     agreed_by: Annotated[Text, StringConstraints(min_length=1, max_length=200)] = Field(
         description="who agreed that data goes to this account", repr=False
     )
     agreed_on: date = Field(description="the day of the agreement as YYYY-MM-DD")
+    text: Annotated[Text, StringConstraints(min_length=1, max_length=2000)] | None = Field(
+        None, description="the words that were agreed to, at most 2000 characters on one line"
+    )
 
 
 class Connection(Named):
@@ -148,9 +151,11 @@ class Export(Named):
 
     `segments` is 1 to 63 names in the order that rows and chunks refer to; `email` and the values of
     `attributes` name columns of the sources; `max_profiles` counts profiles read over all segments of a run.
+    An export without a connection is detached: it is kept, and does not run until one is set.
     """
 
-    connection: Name = Field(description="the name of a connection")
+    connection: Name | None = Field(description="the name of a connection")
+    enabled: bool = Field(True, description="true or false")
     audience_id: Annotated[Text, StringConstraints(pattern=r"^[a-z0-9]{10}$")] = Field(
         description="the audience's ID of ten lower-case letters and digits, such as a1b2c3d4e5"
     )
@@ -188,6 +193,15 @@ class Export(Named):
     create_merge_fields: bool = Field(False, description="true or false")
     on_null: Literal["clear", "keep"] = Field("clear", description="clear or keep")
     on_bad_value: Literal["omit", "reject"] = Field("omit", description="omit or reject")
+
+
+def why_inactive(export: Export) -> str:
+    """The sentence about an export that does not run as it is; '' for one that does."""
+    if export.connection is None:
+        return f"Export {export.name} is detached: set its connection, then run it."
+    if not export.enabled:
+        return f"Export {export.name} is disabled: enable it, then run it."
+    return ""
 
 
 def tag(export: Export, segment: Segment) -> str:

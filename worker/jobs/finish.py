@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from worker.errors import SegmentExportError, StopRun
+from worker.errors import NotThere, SegmentExportError, StopRun
 from worker.exports.chunks import Kind, StagedChunk
 from worker.exports.failures import NOT_PLANNED, NOT_PLANNED_SENTENCE, SENTENCES
 from worker.exports.outcomes import Outcome, ReportLine
@@ -82,8 +82,7 @@ class FinishJob:
         try:
             parts, undone = self._report_failures(claim, facts)
             self._check_sample(facts, parts)
-            # what a plan that broke off, or is void, has drafted names people who were never sent
-            snapshot = "" if facts.broke_off else self._correct(claim, facts, before, parts, undone)
+            snapshot = self._correct(claim, facts, before, parts, undone)
         except SegmentExportError as error:
             log.error("finish.waits", reason=str(error))
             return  # the claim lapses, and the sweeper rings again
@@ -98,8 +97,11 @@ class FinishJob:
     def _correct(
         self, claim: FinishClaim, facts: RunFacts, before: str, parts: Sequence[str], undone: Sequence[str]
     ) -> str:
+        days = self._quarantine_days(facts.export)
+        if days is None or facts.broke_off:
+            # what a plan that broke off, or is void, has drafted names people who were never sent
+            return ""
         lines = self._lines(facts, parts)
-        days = self._catalog.export(facts.export).quarantine_days
         version = f"{facts.run_id}-{facts.epoch}"
         ending = Ending.of(lines, undone)
         return correct(
@@ -111,6 +113,13 @@ class FinishJob:
             ending=ending,
             quarantine_days=days,
         )
+
+    def _quarantine_days(self, export: str) -> int | None:
+        """None if the export was removed meanwhile: then there is nothing to remember either."""
+        try:
+            return self._catalog.export(export).quarantine_days
+        except NotThere:
+            return None
 
     def _lines(self, facts: RunFacts, parts: Sequence[str]) -> Iterator[ReportLine]:
         """The lines of members who were sent; planning's own are about others."""

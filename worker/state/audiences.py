@@ -45,3 +45,8 @@ class Audiences:
     def forget(self, connection: str, audience_id: str) -> None:
         """The audience did something else than what is known of it: look again."""
         self._client.delete(keys.audience(connection, audience_id))
+
+    def forget_all(self, connection: str) -> None:
+        """The connection is gone, and with it all that was learned over it."""
+        for key in self._client.scan_iter(match=keys.audience(connection, "*"), count=1000):
+            self._client.delete(key)

@@ -2,19 +2,25 @@
 
 import contextlib
 import difflib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar, cast
+from typing import TypeAlias, TypeVar, cast
 
 import redis
 from pydantic import ValidationError
 
-from worker.errors import TellOperator, UsageError
-from worker.exports.definitions import Connection, Export, Named, Segment
+from worker.errors import Conflicts, NotThere, TellOperator, UsageError
+from worker.exports.definitions import Connection, Export, Named, Segment, why_inactive
 from worker.state import keys
 
 _MANY = 500
 _LONG = 100
+
+_KEYS: Mapping[type[Named], str] = {
+    Connection: keys.CATALOG_CONNECTIONS,
+    Segment: keys.CATALOG_SEGMENTS,
+    Export: keys.CATALOG_EXPORTS,
+}
 
 _Definition = TypeVar("_Definition", bound=Named)
 
@@ -26,6 +32,22 @@ class Definitions:
     connections: Mapping[str, Connection] = field(default_factory=dict)
     segments: Mapping[str, Segment] = field(default_factory=dict)
     exports: Mapping[str, Export] = field(default_factory=dict)
+
+    def of(self, kind: type[Named]) -> Mapping[str, Named]:
+        """Those of a kind."""
+        return {Connection: self.connections, Segment: self.segments, Export: self.exports}[kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Definitions to remove, and then those to add or replace by their names."""
+
+    save: Sequence[Named] = ()
+    remove: Sequence[Named] = ()
+
+
+Decide: TypeAlias = Callable[[Definitions], Edit]
+Beside: TypeAlias = Callable[["redis.client.Pipeline", Definitions, Edit], None]
 
 
 class Catalog:
@@ -50,6 +72,39 @@ class Catalog:
             _put(pipeline, keys.CATALOG_EXPORTS, exports)
             pipeline.execute()
 
+    def edit(self, decide: Decide, beside: Beside | None = None) -> tuple[Definitions, Edit]:
+        """Change what `decide` says of the catalog as it is; gives the catalog before, and the edit.
+
+        If somebody else changes the catalog in between, `decide` is asked again. What `beside` adds to the
+        transaction happens if and only if the change does.
+
+        Raises:
+            Conflicts: an export would name what is not there.
+        """
+        with self._redis.pipeline(transaction=True) as pipeline:
+            while True:
+                try:
+                    return self._edit(pipeline, decide, beside)
+                except redis.WatchError:
+                    continue
+
+    def _edit(
+        self, pipeline: "redis.client.Pipeline", decide: Decide, beside: Beside | None
+    ) -> tuple[Definitions, Edit]:
+        pipeline.watch(*_KEYS.values())  # type: ignore[no-untyped-call]
+        before = self.everything()
+        edit = decide(before)
+        _refuse_dangling(before, edit)
+        pipeline.multi()
+        for kind, key in _KEYS.items():
+            if gone := [one.name for one in edit.remove if isinstance(one, kind)]:
+                pipeline.hdel(key, *gone)
+            _put(pipeline, key, [one for one in edit.save if isinstance(one, kind)])
+        if beside is not None:
+            beside(pipeline, before, edit)
+        pipeline.execute()
+        return before, edit
+
     def everything(self) -> Definitions:
         """All definitions as they were at one moment, sorted by name.
 
@@ -57,7 +112,7 @@ class Catalog:
         here raises TellOperator for them.
         """
         with self._redis.pipeline(transaction=True) as pipeline:
-            for key in (keys.CATALOG_CONNECTIONS, keys.CATALOG_SEGMENTS, keys.CATALOG_EXPORTS):
+            for key in _KEYS.values():
                 pipeline.hgetall(key)
             connections, segments, exports = pipeline.execute()
         return Definitions(
@@ -80,7 +135,7 @@ class Catalog:
         """A connection.
 
         Raises:
-            UsageError: there is none of that name; close matches are named.
+            NotThere: there is none of that name; close matches are named.
         """
         return self._one(Connection, keys.CATALOG_CONNECTIONS, name)
 
@@ -96,22 +151,29 @@ class Catalog:
         """An export with its connection and its segments in its order, as they were at one moment.
 
         Raises:
-            UsageError: there is no such export, or what it refers to is gone.
+            UsageError: there is no such export, it is detached or disabled, or what it refers to is gone.
         """
         while (bundle := self._bundle(self.export(name))) is None:
             pass
         return bundle
 
     def exports_for(self, segments: set[str] | None) -> list[Export]:
-        """The exports that run on a refresh and take any of the segments, or all such exports for None."""
+        """The exports that run on a refresh and take any of the segments, or all such exports for None.
+
+        Detached and disabled ones don't.
+        """
         return [
             export
             for export in self.exports()
-            if export.run == "on_refresh" and (segments is None or segments.intersection(export.segments))
+            if export.run == "on_refresh"
+            and not why_inactive(export)
+            and (segments is None or segments.intersection(export.segments))
         ]
 
     def _bundle(self, export: Export) -> tuple[Export, Connection, list[Segment]] | None:
         """The export's parts; None when it was applied anew since it was read, and its parts perhaps too."""
+        if export.connection is None or not export.enabled:
+            raise UsageError(why_inactive(export))
         with self._redis.pipeline(transaction=True) as pipeline:
             pipeline.hget(keys.CATALOG_EXPORTS, export.name)
             pipeline.hget(keys.CATALOG_CONNECTIONS, export.connection)
@@ -119,7 +181,7 @@ class Catalog:
             now, connection, segments = pipeline.execute()
         if now is None or _read(Export, export.name, now) != export:
             return None
-        return export, *_parts(export, connection, segments)
+        return export, *_parts(export, export.connection, connection, segments)
 
     def _all(self, model: type[_Definition], key: str) -> dict[str, _Definition]:
         return _read_all(model, cast("dict[str, str]", self._redis.hgetall(key)))
@@ -127,7 +189,7 @@ class Catalog:
     def _one(self, model: type[_Definition], key: str, name: str) -> _Definition:
         stored = cast("str | None", self._redis.hget(key, name))
         if stored is None:
-            raise UsageError(_unknown(model, name, cast("list[str]", self._redis.hkeys(key))))
+            raise NotThere(_unknown(model, name, cast("list[str]", self._redis.hkeys(key))))
         return _read(model, name, stored)
 
 
@@ -137,6 +199,39 @@ def close_matches(name: str, names: Collection[str]) -> str:
     likely = sorted(other for other in names if other.isprintable()) if len(names) <= _MANY else []
     close = difflib.get_close_matches(name[:_LONG], likely, n=3)
     return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+def changed(before: Definitions, edit: Edit) -> Definitions:
+    """The definitions after an edit."""
+    connections, segments, exports = dict(before.connections), dict(before.segments), dict(before.exports)
+    for kind, found in ((Connection, connections), (Segment, segments), (Export, exports)):
+        for gone in (one for one in edit.remove if isinstance(one, kind)):
+            found.pop(gone.name, None)
+        found.update({one.name: one for one in edit.save if isinstance(one, kind)})  # type: ignore[misc]
+    return Definitions(connections, segments, exports)
+
+
+def _refuse_dangling(before: Definitions, edit: Edit) -> None:
+    """An export that is saved, or whose parts are removed, has all that it names."""
+    after = changed(before, edit)
+    for export in after.exports.values():
+        touched = export in edit.save or any(gone.name in _named(export) for gone in edit.remove)
+        missing = list(_missing(export, after)) if touched else []
+        if missing:
+            raise Conflicts(
+                f"Export {export.name} names {' and '.join(missing)}, not in the catalog: "
+                "add what is missing, or let the export name another."
+            )
+
+
+def _named(export: Export) -> set[str]:
+    return {*export.segments, *([export.connection] if export.connection else [])}
+
+
+def _missing(export: Export, definitions: Definitions) -> Iterator[str]:
+    if export.connection is not None and export.connection not in definitions.connections:
+        yield f"connection {export.connection}"
+    yield from (f"segment {name}" for name in export.segments if name not in definitions.segments)
 
 
 def _put(pipeline: "redis.client.Pipeline", key: str, definitions: Iterable[Named]) -> None:
@@ -183,19 +278,19 @@ def _read(model: type[_Definition], name: str, stored: str) -> _Definition:
 
 
 def _parts(
-    export: Export, connection: str | None, segments: list[str | None]
+    export: Export, name: str, connection: str | None, segments: list[str | None]
 ) -> tuple[Connection, list[Segment]]:
     gone = [
         f"segment {name}" for name, stored in zip(export.segments, segments, strict=True) if stored is None
     ]
     if connection is None:
-        gone.append(f"connection {export.connection}")
+        gone.append(f"connection {name}")
     if connection is None or gone:
         raise UsageError(
             f"Export {export.name} refers to {' and '.join(gone)}, not in the catalog any more; apply again."
         )
     found = zip(export.segments, segments, strict=True)
     return (
-        _read(Connection, export.connection, connection),
+        _read(Connection, name, connection),
         [_read(Segment, name, stored) for name, stored in found if stored is not None],
     )

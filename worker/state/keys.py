@@ -3,6 +3,11 @@
 | key | type | holds | lives |
 | --- | --- | --- | --- |
 | `se:catalog:connections` … `:segments`, `:exports` | hash | name → definition | until removed |
+| `se:catalog:made` | hash | `KIND:NAME` → when it was made, and by whom, JSON | until removed |
+| `se:catalog:removing` | set | removed exports whose memory is still there | emptied by workers |
+| `se:tokens` | hash | id of an API token → name, role, hash, JSON | until revoked |
+| `se:tokens:used` | hash | id of an API token → when it was used last | until revoked |
+| `se:audit` | stream | who changed what | trimmed to the newest 100,000 |
 | `se:conn:C` | hash | limit, cool-down, pause and counters of connection C | 30 days after its last call |
 | `se:conn:C:leases` | zset | `RUN CHUNK` or `call:TOKEN` → deadline | while calls are open |
 | `se:conn:C:wants` | zset | token → until when a borrower's wish stands | while somebody waits |
@@ -23,6 +28,9 @@
 | `se:export:E:snapshot` | string | version of the snapshot that counts | until the export is removed |
 | `se:audience:C:ID` | string | how the audience takes batch calls, JSON | 30 days |
 | `se:turn:CHORE` | string | which process has the turn at a shared chore | as long as the turn |
+| `se:attempts:HASH` | string | failed attempts to get in, of one origin | a minute |
+| `se:event:DIGEST` | string | what the event of a source and id led to, JSON | `Policy.keep` |
+| `se:events:refused` | stream | events that were set aside, and why | the newest 1,000, for `Policy.keep` |
 | `se:workers` | zset | worker process → last seen, ms | trimmed |
 
 A lease named `call:TOKEN` has no chunk behind it, or one whose holder was lost.
@@ -38,12 +46,19 @@ CATALOG_CONNECTIONS: Final = f"{NAMESPACE}:catalog:connections"
 CATALOG_SEGMENTS: Final = f"{NAMESPACE}:catalog:segments"
 CATALOG_EXPORTS: Final = f"{NAMESPACE}:catalog:exports"
 
+MADE: Final = f"{NAMESPACE}:catalog:made"
+REMOVING: Final = f"{NAMESPACE}:catalog:removing"
+TOKENS: Final = f"{NAMESPACE}:tokens"
+TOKENS_USED: Final = f"{NAMESPACE}:tokens:used"
+AUDIT: Final = f"{NAMESPACE}:audit"
+
 CONNECTIONS: Final = f"{NAMESPACE}:connections"
 RUNS: Final = f"{NAMESPACE}:runs"
 ACTIVE: Final = f"{NAMESPACE}:active"
 TIDY: Final = f"{NAMESPACE}:tidy"
 TURN: Final = f"{NAMESPACE}:turn"
 WORKERS: Final = f"{NAMESPACE}:workers"
+EVENTS_REFUSED: Final = f"{NAMESPACE}:events:refused"
 
 
 def connection(name: str) -> str:
@@ -86,6 +101,26 @@ def snapshot(export_name: str) -> str:
     return f"{export(export_name)}:snapshot"
 
 
+def turn(chore: str) -> str:
+    """Who has the turn at a shared chore."""
+    return f"{TURN}:{chore}"
+
+
+def event(digest: str) -> str:
+    """What an event led to."""
+    return f"{NAMESPACE}:event:{digest}"
+
+
 def audience(connection_name: str, audience_id: str) -> str:
     """What was learned of an audience."""
     return f"{NAMESPACE}:audience:{connection_name}:{audience_id}"
+
+
+def refresh(export_name: str, refresh_id: str) -> str:
+    """The runs that a refresh created, by segment."""
+    return f"{export(export_name)}:refresh:{refresh_id}"
+
+
+def attempts(origin: str) -> str:
+    """How often somebody tried to get in without being let in."""
+    return f"{NAMESPACE}:attempts:{origin}"

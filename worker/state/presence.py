@@ -38,4 +38,4 @@ class Presence:
 
     def takes_turn(self, name: str, lasts: timedelta) -> bool:
         """Whether this process may do a shared chore now; for `lasts` nobody else gets the turn."""
-        return bool(self._client.set(f"{keys.TURN}:{name}", self._name, px=milliseconds(lasts), nx=True))
+        return bool(self._client.set(keys.turn(name), self._name, px=milliseconds(lasts), nx=True))

@@ -4,12 +4,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import redis
 
-from worker.errors import UsageError
+from worker.errors import NotThere
 from worker.exports.runs import FINAL, HELD, Lint, RunDocument, Trigger
 from worker.state import keys
 from worker.state.client import read_hash, read_newest, read_set
@@ -101,6 +101,9 @@ def _iso(ms: Any) -> str:
     )
 
 
+_BATCH: Final = 500
+
+
 class RunRecords:
     """The reading half of the ledger of runs."""
 
@@ -148,20 +151,47 @@ class RunRecords:
         """The run document.
 
         Raises:
-            UsageError: no such run is remembered.
+            NotThere: no such run is remembered.
         """
         fields = read_hash(self._client, keys.run(run_id))
         if not fields:
-            raise UsageError(f"There is no run {run_id}: see `segment-export get runs` for those remembered.")
+            raise NotThere(f"There is no run {run_id}: see `segment-export get runs` for those remembered.")
         return _document(fields)
 
-    def recent(self, *, export: str | None = None, most: int = 50) -> list[RunDocument]:
-        """The newest runs first, of one export or of all."""
+    def recent(
+        self, *, export: str | None = None, status: str | None = None, after: str = "", most: int = 50
+    ) -> list[RunDocument]:
+        """The newest runs first, of one export or of all, in a status; older ones than the run `after`.
+
+        Raises:
+            NotThere: the run to go on after is not remembered.
+        """
         found: list[RunDocument] = []
-        for run_id in read_newest(self._client, keys.RUNS):
+        for run_id in self._newest(after):
             fields = read_hash(self._client, keys.run(run_id))
-            if fields and export in {None, fields["export"]}:
+            if fields and export in {None, fields["export"]} and status in {None, fields["status"]}:
                 found.append(_document(fields))
             if len(found) == most:
                 break
         return found
+
+    def newest_by_export(self) -> dict[str, RunDocument]:
+        """The newest run of each export that has any."""
+        found: dict[str, RunDocument] = {}
+        run_ids = list(self._newest())
+        for start in range(0, len(run_ids), _BATCH):
+            batch = run_ids[start : start + _BATCH]
+            with self._client.pipeline(transaction=False) as pipeline:
+                for run_id in batch:
+                    pipeline.hget(keys.run(run_id), "export")
+                exports = pipeline.execute()
+            for run_id, export in zip(batch, exports, strict=True):
+                if export and export not in found:
+                    found[export] = self.document(run_id)
+        return found
+
+    def _newest(self, after: str = "") -> list[str]:
+        run_ids = read_newest(self._client, keys.RUNS)
+        if after and after not in run_ids:
+            raise NotThere("The run to go on after is not remembered: begin with the newest.")
+        return run_ids[run_ids.index(after) + 1 :] if after else run_ids

@@ -13,6 +13,7 @@ import redis
 
 from worker.exports.runs import Lint, Trigger
 from worker.state import keys
+from worker.state.client import read_set
 from worker.state.run_records import RunRecords
 from worker.state.scripts import Bell, Transitions, milliseconds
 
@@ -179,3 +180,19 @@ class Runs(RunRecords):
     def tidied(self, run_id: str) -> None:
         """Notes that a run's staged data is gone."""
         self._client.srem(keys.TIDY, run_id)
+
+    def forget_export(self, export: str) -> bool:
+        """Forgets a removed export; False while a run of it is active or waits."""
+        if not self._transitions.call("forget_export", export):
+            return False
+        for key in self._client.scan_iter(match=keys.refresh(export, "*"), count=1000):
+            self._client.delete(key)
+        return True
+
+    def removing(self) -> list[str]:
+        """Exports that were removed from the catalog and whose memory is still there."""
+        return read_set(self._client, keys.REMOVING)
+
+    def removed(self, export: str) -> None:
+        """Notes that nothing is left of a removed export."""
+        self._client.srem(keys.REMOVING, export)

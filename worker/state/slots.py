@@ -158,6 +158,15 @@ class Slots:
         self._client.hdel(keys.connection(connection), "paused")
         return self.grant(connection)
 
+    def drop(self, connection: str) -> None:
+        """The connection was removed: no call begins any more, and its keys go when the last has ended."""
+        self._transitions.call("drop_connection", connection)
+
+    def admit(self, connection: str) -> None:
+        """A connection of this name was added: what is left of a removed one does not stop it."""
+        if self._client.hdel(keys.connection(connection), "dropped"):
+            self._client.hdel(keys.connection(connection), "paused")
+
     def state(self, connection: str) -> ConnectionState:
         """The connection's limit now, its open calls, and whether it is paused or cooling down."""
         fields = read_hash(self._client, keys.connection(connection))

@@ -70,5 +70,10 @@ def save_audience(
     objects.put(path, keyring.seal(msgspec.msgpack.encode(stored), path))
 
 
+def forget_audiences(objects: Objects, connection: str) -> None:
+    """Delete what is remembered of all audiences of a connection."""
+    objects.delete_prefix(f"{_ROOT}/{connection}")
+
+
 def _path(connection: str, audience_id: str) -> str:
     return f"{_ROOT}/{connection}/{audience_id}"

@@ -3,7 +3,7 @@
 import csv
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final, TextIO
 
 import msgspec
@@ -20,19 +20,38 @@ _LINE_BREAKS: Final = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 
 def to_csv(lines: Iterable[ReportLine], out: TextIO) -> None:
-    """Write a heading and a row for each line, as text that no spreadsheet takes for a formula.
+    """Write a heading and a row for each line, as text that no spreadsheet takes for a formula."""
+    out.writelines(csv_text(lines))
+
+
+def to_ndjson(lines: Iterable[ReportLine], out: TextIO) -> None:
+    """Write a JSON object a line."""
+    out.writelines(ndjson_text(lines))
+
+
+def csv_text(lines: Iterable[ReportLine]) -> Iterator[str]:
+    """A heading and a row for each line.
 
     Every cell is quoted; a `'` stands before what could begin a formula, invisible characters
     before it included; a line break within a cell is a space, NUL is left out.
     """
-    writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([_cell(value) for value in astuple(line)] for line in lines)
+    writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL, lineterminator="\n")
+    yield writer.writerow(COLUMNS)
+    for line in lines:
+        yield writer.writerow([_cell(value) for value in astuple(line)])
 
 
-def to_ndjson(lines: Iterable[ReportLine], out: TextIO) -> None:
-    """Write a JSON object a line, with the same names as the CSV's columns and the values as they are."""
-    out.writelines(msgspec.json.encode(asdict(line)).decode() + "\n" for line in lines)
+def ndjson_text(lines: Iterable[ReportLine]) -> Iterator[str]:
+    """A JSON object for each line, with the same names as the CSV's columns and the values as they are."""
+    for line in lines:
+        yield msgspec.json.encode(asdict(line)).decode() + "\n"
+
+
+class _Echo:
+    """A file that hands back what is written to it."""
+
+    def write(self, text: str) -> str:
+        return text
 
 
 def _cell(value: str | int) -> str | int:

@@ -13,6 +13,11 @@ def plan_of(version: str) -> str:
     return version.partition("/")[0]
 
 
+def drop_all(objects: Objects, export: str) -> None:
+    """Delete all that is remembered of an export; that there is nothing is no error."""
+    objects.delete_prefix(f"{ROOT}/{export}")
+
+
 class UnreadableSnapshot(SegmentExportError):
     """A snapshot is there and can't be read; a full export needs none, and makes a new one."""
 

@@ -224,7 +224,12 @@ local function grant(conn)
     redis.call('ZADD', conn_key(conn) .. ':leases', now + policy.lease, lease_name(run, chunk))
     ring('upload', run, chunk, record.t)
   end
-  if redis.call('EXISTS', conn_key(conn) .. ':leases', conn_key(conn) .. ':turns') == 0 then
+  local leases, turns = conn_key(conn) .. ':leases', conn_key(conn) .. ':turns'
+  if conn_get(conn, 'dropped', 0) == 1 then
+    if redis.call('EXISTS', leases) == 1 then return end
+    redis.call('SREM', NS .. ':connections', conn)
+    redis.call('DEL', conn_key(conn), turns, conn_key(conn) .. ':wants', conn_key(conn) .. ':durations')
+  elseif redis.call('EXISTS', leases, turns) == 0 then
     redis.call('SREM', NS .. ':connections', conn)
     if conn_get(conn, 'paused', 0) == 0 then redis.call('PEXPIRE', conn_key(conn), policy.keep) end
     redis.call('PEXPIRE', conn_key(conn) .. ':durations', policy.keep)
