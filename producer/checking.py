@@ -61,7 +61,7 @@ def inspect(producer: Producer, connection: Connection) -> Iterator[Finding]:
         return
     yield ok(f"The API key of {connection.name} is there.")
     try:
-        with _client(producer, key) as client:
+        with _client(producer, connection, key) as client:
             yield from _at_mailchimp(producer, _Calls(producer, connection, client), connection)
     except SegmentExportError as error:
         yield fail(_once(error))
@@ -109,11 +109,12 @@ class _Calls:
             time.sleep(_POLL)
 
 
-def _client(producer: Producer, key: str) -> MailchimpClient:
+def _client(producer: Producer, connection: Connection, key: str) -> MailchimpClient:
     settings = producer.settings
     return MailchimpClient(
-        base_url=base_url(key, settings.mailchimp_url),
+        base_url=base_url(key, settings.mailchimp_url, data_centre=connection.data_centre),
         api_key=key,
+        bearer=connection.data_centre is not None,
         deadline=min(_DEADLINE, settings.lease * _OF_LEASE),
     )
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from worker.errors import TellOperator
 from worker.keyring import VARIABLE, Keyring, load_or_create, parse_keys
@@ -95,6 +95,28 @@ def _stream_name(value: str) -> str:
     return value
 
 
+def _list(value: object) -> object:
+    """What is written with commas, without the blanks around them."""
+    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+
+def _variables(names: tuple[str, ...]) -> tuple[str, ...]:
+    # a star alone would be everything, secrets included
+    if not all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*\*?", name) for name in names):
+        raise ValueError
+    return names
+
+
+def _folders(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    if not all(path.is_absolute() and ".." not in path.parts for path in paths):
+        raise ValueError
+    return paths
+
+
+Variables = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list), AfterValidator(_variables)]
+Folders = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_list), AfterValidator(_folders)]
+
+
 def _default_store() -> str:
     return Path("var").absolute().as_uri()
 
@@ -138,6 +160,46 @@ class Settings(BaseSettings):
         validation_alias="SEGMENT_EXPORT_MAILCHIMP_URL",
         description="the base URL of a stand-in, such as http://127.0.0.1:8080, without credentials",
         repr=False,
+    )
+    mailchimp_login_url: Annotated[str, AfterValidator(_base_url)] | None = Field(
+        None,
+        validation_alias="SEGMENT_EXPORT_MAILCHIMP_LOGIN_URL",
+        description="the base URL of a stand-in's login, such as http://127.0.0.1:8080, without credentials",
+        repr=False,
+    )
+    oauth_client_id: str | None = Field(
+        None,
+        min_length=1,
+        validation_alias="SEGMENT_EXPORT_OAUTH_CLIENT_ID",
+        description="the client ID of your app at Mailchimp",
+    )
+    oauth_client_secret: SecretStr | None = Field(
+        None,
+        min_length=1,
+        validation_alias="SEGMENT_EXPORT_OAUTH_CLIENT_SECRET",
+        description="the client secret of your app at Mailchimp",
+        repr=False,
+    )
+    public_url: Annotated[str, AfterValidator(_base_url)] | None = Field(
+        None,
+        validation_alias="SEGMENT_EXPORT_PUBLIC_URL",
+        description="where people reach this installation, such as https://exports.example.com",
+        repr=False,
+    )
+    allowed_env: Variables = Field(
+        (),
+        validation_alias="SEGMENT_EXPORT_ALLOWED_ENV",
+        description="names of variables separated by commas, or their beginnings with a star, as MAILCHIMP_*",
+    )
+    allowed_secrets: Folders = Field(
+        (),
+        validation_alias="SEGMENT_EXPORT_ALLOWED_SECRETS",
+        description="absolute paths of folders, separated by commas",
+    )
+    source_roots: Folders = Field(
+        (),
+        validation_alias="SEGMENT_EXPORT_SOURCE_ROOTS",
+        description="absolute paths of folders, separated by commas",
     )
     log_format: Literal["console", "json"] = Field(
         default_factory=_default_log_format,

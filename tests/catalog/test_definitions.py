@@ -173,6 +173,7 @@ def test_an_encrypted_key_is_not_public_and_a_reference_is() -> None:
         "consent": {"agreed_by": "dana@example.com", "agreed_on": "2026-11-23", "text": None},
         "max_connections": 10,
         "max_contacts": None,
+        "data_centre": None,
     }
 
 

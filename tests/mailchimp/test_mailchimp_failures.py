@@ -68,7 +68,8 @@ def test_a_401_stops_the_run_and_asks_for_a_new_key() -> None:
     assert isinstance(error, StopRun)
     assert str(error) == (
         "Mailchimp refuses the connection's API key (401 API Key Invalid): "
-        "make a new key in Mailchimp's account settings and apply the connection with it."
+        "make a new key in Mailchimp's account settings and apply the connection with it, "
+        "or authorize it again."
     )
 
 

@@ -49,6 +49,21 @@ class Controls(ABC):
         self._tell("add_audience", list_id=list_id, api_key=api_key)
         return self.audience(list_id)
 
+    def add_app(self, client_id: str, client_secret: str, redirect_uri: str) -> None:
+        """Register an app, to which people can give tokens of their accounts."""
+        self._tell("add_app", client_id=client_id, client_secret=client_secret, redirect_uri=redirect_uri)
+
+    def configure_login(self, **settings: Any) -> None:
+        """Change settings of `Login`; only what is given changes.
+
+        `api_key` (whose account it is that logs in), `deny`, `dc`, `api_endpoint`, `account_name`.
+        """
+        self._tell("configure_login", **settings)
+
+    def tokens(self) -> list[str]:
+        """All tokens that were given, in order."""
+        return self.do("tokens", list[str])
+
     def set_latency(self, seconds: float | tuple[float, float]) -> None:
         """Seconds a call takes, or a span of them to draw from."""
         self._tell("set_latency", seconds=seconds)

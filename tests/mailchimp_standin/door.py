@@ -69,6 +69,8 @@ class Door:
         path = request.path
         if path.startswith("/_standin/"):
             return await self.control(request)
+        if path.startswith("/oauth2/"):
+            return await self.world.login(request)
         try:
             return await self._answered(request, path)
         except ConnectionError:

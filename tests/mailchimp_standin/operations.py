@@ -13,6 +13,7 @@ import msgspec
 from .accounts import Account
 from .audience import Audience, Dialect
 from .faults import Rule
+from .login import App
 from .members import Kept, Member, Who, key_of
 from .reports import AccountStatistics, CallRecord, Digest, MemberView, Statistics, StatusChange, digest
 from .validation import MergeField
@@ -99,6 +100,33 @@ class Operations:
 
     def _account(self, api_key: str) -> Account:
         return self._world.accounts[api_key]
+
+    # the login
+
+    def add_app(self, client_id: str, client_secret: str, redirect_uri: str) -> None:
+        self._world.login.apps[client_id] = App(client_id, client_secret, redirect_uri)
+
+    def configure_login(
+        self,
+        *,
+        api_key: str | None = None,
+        deny: bool | None = None,
+        dc: str | None = None,
+        api_endpoint: str | None = None,
+        account_name: str | None = None,
+    ) -> None:
+        _set(
+            self._world.login,
+            api_key=api_key,
+            deny=deny,
+            dc=dc,
+            api_endpoint=api_endpoint,
+            account_name=account_name,
+        )
+
+    def tokens(self) -> list[str]:
+        """All that were given, in order."""
+        return list(self._world.login.tokens)
 
     # audiences
 

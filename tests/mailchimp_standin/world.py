@@ -11,6 +11,7 @@ from typing import Literal
 from .accounts import Account
 from .audience import DEFAULT_FIELDS, Audience
 from .faults import Faults
+from .login import Login
 from .problems import not_found
 from .reports import Statistics
 
@@ -34,6 +35,7 @@ class World:
         self.accounts: dict[str, Account] = {}
         self.audiences: dict[str, Audience] = {}
         self.faults = Faults()
+        self.login = Login(API_KEY)
         self.unauthorized = 0
         self.warnings: list[str] = []
         self._random = random.Random(seed)
@@ -62,9 +64,11 @@ class World:
         return self.audiences[list_id]
 
     def authenticate(self, header: str) -> Account | None:
-        """By `Authorization`: Basic with any user and the key as password, or Bearer."""
+        """By `Authorization`: Basic with any user and the key as password, or Bearer; tokens by Bearer."""
         if header not in self._by_header:
-            self._by_header[header] = self.accounts.get(_key(header))
+            scheme, _, token = header.partition(" ")
+            of_token = self.login.tokens.get(token) if scheme.lower() == "bearer" else None
+            self._by_header[header] = self.accounts.get(of_token or _key(header))
         account = self._by_header[header]
         return None if account is None or account.revoked else account
 

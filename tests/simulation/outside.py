@@ -84,8 +84,8 @@ class Pool(ClientPool):
         super().__init__(**options)
         self._look = look
 
-    def _made(self, api_key: str) -> Any:
-        client = super()._made(api_key)
+    def _made(self, api_key: str, data_centre: str | None) -> Any:
+        client = super()._made(api_key, data_centre)
         client._transport = _Transport(client._transport, self._look)
         return client
 

@@ -68,7 +68,8 @@ class Consent(Definition):
 class Connection(Named):
     """A Mailchimp account, the reference of its API key, and the consent that data goes there.
 
-    `api_key` is `env:NAME`, `file:PATH` or `encrypted:BASE64`, never the key itself.
+    `api_key` is `env:NAME`, `file:PATH` or `encrypted:BASE64`, never the key itself; with a `data_centre`
+    that of an OAuth token.
     """
 
     type: Literal["mailchimp"] = Field(description="mailchimp")
@@ -88,6 +89,9 @@ class Connection(Named):
     max_connections: Annotated[int, Field(ge=1, le=10)] = Field(10, description="a whole number from 1 to 10")
     max_contacts: Annotated[int, Field(gt=0)] | None = Field(
         None, description="the contacts of the account's plan, a whole number above 0"
+    )
+    data_centre: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}[0-9]{1,3}$")] | None = Field(
+        None, description="the data centre of an OAuth token, such as us21; an API key ends in its own"
     )
 
 

@@ -54,7 +54,7 @@ class Accounts:
         self._slots = slots
         self._holding = holding
         self._ring = ring
-        self._keys: dict[str, tuple[float, str]] = {}
+        self._keys: dict[str, tuple[float, str, str | None]] = {}
 
     def client(self, connection: str) -> MailchimpClient:
         """This thread's client of the connection's account.
@@ -62,7 +62,7 @@ class Accounts:
         Raises:
             StopRun: the connection is gone, or its credentials can't be resolved here.
         """
-        return self._clients.get(connection, self._key(connection))
+        return self._clients.get(connection, *self._key(connection))
 
     def call(self, connection: Connection, run_id: str, make: Callable[[MailchimpClient], T]) -> T:
         """Makes one call that belongs to no chunk, within the connection's limit.
@@ -125,11 +125,11 @@ class Accounts:
                 raise NoSlot(f"No slot of connection {connection.name} came free: its calls take long.")
             time.sleep(_POLL.total_seconds())
 
-    def _key(self, connection: str) -> str:
+    def _key(self, connection: str) -> tuple[str, str | None]:
+        """The key, and the data centre that came with it if it is an OAuth token."""
         known = self._keys.get(connection)
-        if known and time.monotonic() - known[0] < _DEFINITION_LIVES:
-            return known[1]
-        reference = self._catalog.connection(connection).api_key
-        key = resolve(reference, connection, self._keyring, self._environ)
-        self._keys[connection] = (time.monotonic(), key)
-        return key
+        if known is None or time.monotonic() - known[0] >= _DEFINITION_LIVES:
+            found = self._catalog.connection(connection)
+            key = resolve(found.api_key, connection, self._keyring, self._environ)
+            known = self._keys[connection] = (time.monotonic(), key, found.data_centre)
+        return known[1:]

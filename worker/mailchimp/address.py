@@ -11,18 +11,20 @@ _DATA_CENTRE: Final = re.compile(r"[a-z]{2,3}[0-9]{1,3}")
 _VERSION: Final = "/3.0"
 
 
-def base_url(api_key: str, override: str | None = None) -> str:
+def base_url(api_key: str, override: str | None = None, *, data_centre: str | None = None) -> str:
     """Give the base of all calls made with this key, without a slash at its end.
 
-    `override` is the operator's own base, of a stand-in for example; the key's data centre is not
-    looked at then.
+    `override` is the operator's own base, of a stand-in for example; no data centre is looked at then.
+    `data_centre` is the one that came with an OAuth token, which does not name it as keys do.
 
     Raises:
-        StopRun: when the key does not end in a data centre.
+        StopRun: when there is no data centre, neither given nor at the key's end.
         TellOperator: when the override is not a base that can be called.
     """
     if override is not None:
         return _other_base(override)
+    if data_centre is not None:
+        return of_data_centre(data_centre)
     _, dash, data_centre = api_key.rpartition("-")
     if not dash:
         raise _no_data_centre()
@@ -38,9 +40,14 @@ def of_data_centre(data_centre: str) -> str:
     Raises:
         StopRun: when it is not the name of a data centre.
     """
-    if not _DATA_CENTRE.fullmatch(data_centre):
+    if not is_data_centre(data_centre):
         raise _no_data_centre()
     return f"https://{data_centre}.api.mailchimp.com{_VERSION}"
+
+
+def is_data_centre(name: str) -> bool:
+    """Tell whether it is the name of a data centre, all of it."""
+    return _DATA_CENTRE.fullmatch(name) is not None
 
 
 def _no_data_centre() -> StopRun:
@@ -51,7 +58,7 @@ def _no_data_centre() -> StopRun:
 
 
 def _other_base(override: str) -> str:
-    if not _can_be_called(override):
+    if not can_be_called(override):
         raise TellOperator(
             "The other base URL set for Mailchimp is not one that can be called: "
             "set it to http:// or https:// with a host, and no user, query or fragment."
@@ -59,7 +66,8 @@ def _other_base(override: str) -> str:
     return override.rstrip("/").removesuffix(_VERSION) + _VERSION
 
 
-def _can_be_called(base: str) -> bool:
+def can_be_called(base: str) -> bool:
+    """Tell whether an operator's base is one: http:// or https:// with a host, and nothing else in it."""
     try:
         url = httpx.URL(base)
     except httpx.InvalidURL:

@@ -26,7 +26,7 @@ class Caller:
     """Calls one Mailchimp account, one call at a time; each thread has its own.
 
     `base_url` is what `address.base_url` gave. Every call ends within `deadline` and raises only
-    `SegmentExportError`s; `calls` counts those begun.
+    `SegmentExportError`s; `calls` counts those begun. `bearer` says that the key is an OAuth token.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class Caller:
         *,
         base_url: str,
         api_key: str,
+        bearer: bool = False,
         deadline: timedelta = DEADLINE,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
@@ -41,7 +42,7 @@ class Caller:
         self._base_url = base_url
         self._deadline = deadline
         self._transport = transport or DeadlineTransport(deadline=deadline)
-        self._headers = _headers(api_key)
+        self._headers = _headers(_bearer(api_key) if bearer else _basic(api_key))
 
     def __enter__(self) -> Self:
         return self
@@ -97,12 +98,19 @@ def user_agent() -> str:
     return f"segment-export/{metadata.version('segment-export')}"
 
 
-def _headers(api_key: str) -> httpx.Headers:
+def _basic(api_key: str) -> str:
     # any user name goes with a key (Mailchimp's documentation)
-    credentials = base64.b64encode(f"segment-export:{api_key}".encode()).decode()
+    return f"Basic {base64.b64encode(f'segment-export:{api_key}'.encode()).decode()}"
+
+
+def _bearer(token: str) -> str:
+    return f"Bearer {token}"
+
+
+def _headers(authorization: str) -> httpx.Headers:
     return httpx.Headers(
         {
-            "Authorization": f"Basic {credentials}",
+            "Authorization": authorization,
             "Accept": "application/json, application/problem+json",
             "Accept-Encoding": "gzip",
             "Content-Type": "application/json",

@@ -15,7 +15,7 @@ _KEPT_PER_THREAD: Final = 16
 
 
 class _Kept(NamedTuple):
-    api_key: str
+    credential: tuple[str, str | None]
     client: MailchimpClient
 
 
@@ -44,17 +44,20 @@ class ClientPool:
         self._context = context
         self._shelf = _Shelf()
 
-    def get(self, connection: str, api_key: str) -> MailchimpClient:
+    def get(self, connection: str, api_key: str, data_centre: str | None = None) -> MailchimpClient:
         """Give this thread's client of a connection; a new one when its key has changed.
 
+        With a data centre of its own the key is an OAuth token.
+
         Raises:
-            StopRun: when the key does not end in a data centre.
+            StopRun: when no data centre is known.
             TellOperator: when the base URL set by the operator can't be called.
         """
+        credential = (api_key, data_centre)
         kept = self._shelf.kept.get(connection)
-        if kept is None or kept.api_key != api_key:
+        if kept is None or kept.credential != credential:
             self._drop(connection)
-            kept = self._shelf.kept[connection] = _Kept(api_key, self._made(api_key))
+            kept = self._shelf.kept[connection] = _Kept(credential, self._made(*credential))
         self._shelf.kept.move_to_end(connection)
         if len(self._shelf.kept) > _KEPT_PER_THREAD:
             self._drop(next(iter(self._shelf.kept)))
@@ -65,10 +68,11 @@ class ClientPool:
         for connection in list(self._shelf.kept):
             self._drop(connection)
 
-    def _made(self, api_key: str) -> MailchimpClient:
+    def _made(self, api_key: str, data_centre: str | None) -> MailchimpClient:
         return MailchimpClient(
-            base_url=base_url(api_key, self._override),
+            base_url=base_url(api_key, self._override, data_centre=data_centre),
             api_key=api_key,
+            bearer=data_centre is not None,
             deadline=self._deadline,
             transport=DeadlineTransport(deadline=self._deadline, context=self._context),
         )

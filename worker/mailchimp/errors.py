@@ -155,7 +155,8 @@ def _stopped(named: str, status: int, call: Call) -> str:
     if status == HTTPStatus.UNAUTHORIZED:
         return (
             f"Mailchimp refuses the connection's API key ({named}): "
-            "make a new key in Mailchimp's account settings and apply the connection with it."
+            "make a new key in Mailchimp's account settings and apply the connection with it, "
+            "or authorize it again."
         )
     if status == HTTPStatus.FORBIDDEN:
         return (

@@ -67,14 +67,14 @@ class DeadlineTransport(httpx.HTTPTransport):
         return super().handle_request(request)
 
 
-def read_whole(response: httpx.Response) -> bytes:
+def read_whole(response: httpx.Response, limit: int = MAX_ANSWER) -> bytes:
     """Read an answer to its end, or close its connection: a half-read one would poison the next call.
 
     Raises:
-        Unavailable: when it is larger than `MAX_ANSWER` bytes, or its compression is broken.
+        Unavailable: when it is larger than `limit` bytes, or its compression is broken.
     """
     try:
-        content = b"".join(_bounded(response))
+        content = b"".join(_bounded(response, limit))
     finally:
         response.close()
     encoding = response.headers.get("content-encoding", "identity").lower()
@@ -82,33 +82,33 @@ def read_whole(response: httpx.Response) -> bytes:
         return content
     if encoding != "gzip":
         raise errors.unreadable("is compressed in a way that was not asked for")
-    return _inflate(content)
+    return _inflate(content, limit)
 
 
-def _bounded(response: httpx.Response) -> Iterator[bytes]:
+def _bounded(response: httpx.Response, limit: int) -> Iterator[bytes]:
     size = 0
     for part in response.stream:  # type: ignore[union-attr]  # a sync transport gives sync streams only
         size += len(part)
-        if size > MAX_ANSWER:
-            raise _too_large()
+        if size > limit:
+            raise _too_large(limit)
         yield part
 
 
-def _inflate(content: bytes) -> bytes:
+def _inflate(content: bytes, limit: int) -> bytes:
     inflater = zlib.decompressobj(_GZIP)
     try:
-        plain = inflater.decompress(content, MAX_ANSWER + 1)
+        plain = inflater.decompress(content, limit + 1)
     except zlib.error:
         raise errors.unreadable("is not the gzip that it says it is") from None
-    if len(plain) > MAX_ANSWER:
-        raise _too_large()
+    if len(plain) > limit:
+        raise _too_large(limit)
     if not inflater.eof:
         raise errors.unreadable("ends in the middle of its compression")
     return plain
 
 
-def _too_large() -> Exception:
-    return errors.unreadable(f"is larger than {MAX_ANSWER // 1_000_000} MB")
+def _too_large(limit: int) -> Exception:
+    return errors.unreadable(f"is larger than {limit / 1_000_000:g} MB")
 
 
 class _Clock:

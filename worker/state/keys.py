@@ -27,6 +27,7 @@
 | `se:export:E:refresh:ID` | hash | segment → the run that its refresh created | mortal |
 | `se:export:E:snapshot` | string | version of the snapshot that counts | until the export is removed |
 | `se:audience:C:ID` | string | how the audience takes batch calls, JSON | 30 days |
+| `se:oauth:HASH` | string | an authorization at Mailchimp under way, by the hash of its state | 10 minutes |
 | `se:turn:CHORE` | string | which process has the turn at a shared chore | as long as the turn |
 | `se:attempts:HASH` | string | failed attempts to get in, of one origin | a minute |
 | `se:event:DIGEST` | string | what the event of a source and id led to, JSON | `Policy.keep` |
@@ -124,3 +125,6 @@ def refresh(export_name: str, refresh_id: str) -> str:
 def attempts(origin: str) -> str:
     """How often somebody tried to get in without being let in."""
     return f"{NAMESPACE}:attempts:{origin}"
+def authorization(state_hash: str) -> str:
+    """An authorization at Mailchimp that is under way."""
+    return f"{NAMESPACE}:oauth:{state_hash}"

@@ -1,0 +1,118 @@
+"""Authenticate with Mailchimp: send a person to its page, and take in what they bring back.
+
+The state is all that ties the two halves together: whoever comes back needs no token, and whoever does not
+know the state can't finish what somebody else began.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from producer.application import Producer
+from worker import credentials
+from worker.errors import TellOperator, UsageError
+from worker.exports.definitions import Connection
+from worker.state.authorizations import Authorizations, Begun
+
+if TYPE_CHECKING:
+    from worker.mailchimp.oauth import App
+
+CALLBACK: Final = "/oauth/callback"
+
+_NO_KEY_YET: Final = f"{credentials.ENCRYPTED}AAAA"
+_LONGEST: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Authorized:
+    """A connection that was saved with its token: what it was before (None: not there), and who began it."""
+
+    connection: Connection
+    before: Connection | None
+    by: str
+    account: str
+
+
+def draft(name: str, keys: Mapping[str, Any]) -> Connection:
+    """A connection that has no key yet, of the same keys as in a file.
+
+    Raises:
+        pydantic.ValidationError: something is wrong with them.
+    """
+    return Connection.model_validate({**keys, "name": name, "api_key": _NO_KEY_YET, "data_centre": None})
+
+
+def begin(producer: Producer, by: str, connection: Connection) -> str:
+    """Give the page where a person lets this installation use their account.
+
+    `connection` is one of the catalog or a `draft`; `by` is who begins, for the record.
+
+    Raises:
+        TellOperator: this installation is not set up for it.
+    """
+    from worker.mailchimp.oauth import authorize_url  # noqa: PLC0415 (slow, and plain commands authorize nothing)
+
+    app = _app(producer)
+    is_new = connection.api_key == _NO_KEY_YET
+    begun = Begun(by, connection.name, connection.model_dump_json(exclude_defaults=True) if is_new else "")
+    return authorize_url(app, Authorizations(producer.client).begin(begun))
+
+
+def complete(producer: Producer, *, state: str, code: str) -> Authorized:
+    """Save the connection with the token that the code is good for; a state is good for one try.
+
+    Raises:
+        UsageError: the state is unknown or too old, or Mailchimp gives no token.
+        TellOperator: this installation is not set up for it.
+    """
+    from worker.mailchimp.oauth import NotAuthorized, exchange  # noqa: PLC0415 (as above)
+
+    begun = Authorizations(producer.client).take(state[:_LONGEST])
+    if begun is None:
+        raise UsageError(
+            "Nothing was begun with this link, or it was used already or is older than ten minutes: "
+            "begin the authorization again."
+        )
+    if not 0 < len(code) <= _LONGEST:
+        raise NotAuthorized(
+            f"Connection {begun.connection} was not authorized at Mailchimp: begin again, and agree there."
+        )
+    _connection(producer, begun)
+    grant = exchange(_app(producer), code)
+    # as it is now: calls to Mailchimp take their time
+    before, found = _connection(producer, begun)
+    sealed = credentials.seal(grant.token, begun.connection, producer.keyring)
+    saved = found.model_copy(update={"api_key": sealed, "data_centre": grant.data_centre})
+    producer.catalog.save([saved])
+    return Authorized(saved, before, begun.by, grant.account)
+
+
+def _connection(producer: Producer, begun: Begun) -> tuple[Connection | None, Connection]:
+    """The connection as it is stored, and as it is to be saved but for its token."""
+    if not begun.draft:
+        found = producer.catalog.connection(begun.connection)
+        return found, found
+    if begun.connection in producer.catalog.everything().connections:
+        raise UsageError(
+            f"Connection {begun.connection} was added meanwhile: authorize it again, under its name."
+        )
+    return None, Connection.model_validate_json(begun.draft, strict=True)
+
+
+def _app(producer: Producer) -> "App":
+    from worker.mailchimp.oauth import App  # noqa: PLC0415 (as above)
+
+    settings = producer.settings
+    secret = settings.oauth_client_secret
+    if settings.oauth_client_id is None or secret is None or settings.public_url is None:
+        raise TellOperator(
+            "This installation is not set up to authenticate with Mailchimp: set "
+            "SEGMENT_EXPORT_OAUTH_CLIENT_ID, SEGMENT_EXPORT_OAUTH_CLIENT_SECRET "
+            "and SEGMENT_EXPORT_PUBLIC_URL."
+        )
+    return App(
+        settings.oauth_client_id,
+        secret.get_secret_value(),
+        settings.public_url + CALLBACK,
+        settings.mailchimp_login_url,
+    )
