@@ -42,7 +42,12 @@ def preview(producer: Producer, export: str, *, full: bool = False, show: bool =
         consent=Consent(accounts=accounts, objects=producer.objects, sealer=producer.keyring),
         memory=memory,
     )
-    job = PreviewJob(catalog=producer.catalog, comparing=comparing, memory=memory)
+    job = PreviewJob(
+        catalog=producer.catalog,
+        comparing=comparing,
+        memory=memory,
+        source_roots=producer.settings.source_roots,
+    )
     try:
         return job.preview(export, full=full, show=show)
     except NoSlot:

@@ -104,6 +104,7 @@ def build(settings: Settings) -> RedisBroker:
             objects=objects,
             sealer=keyring,
             ring=doorbell.ring,
+            source_roots=settings.source_roots,
         ),
         upload=UploadJob(
             slots=slots,

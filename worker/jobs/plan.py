@@ -1,9 +1,10 @@
 """Plans a run: read, compare with what is known, then stage what must be sent while uploads begin."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -68,6 +69,7 @@ class PlanJob:
         objects: Objects,
         sealer: Sealer,
         ring: Callable[[list[Bell]], None],
+        source_roots: Sequence[Path] = (),
     ) -> None:
         self._runs = runs
         self._catalog = catalog
@@ -77,6 +79,7 @@ class PlanJob:
         self._objects = objects
         self._sealer = sealer
         self._ring = ring
+        self._source_roots = source_roots
         self._comparing = Comparing(
             runs=runs, audiences=audiences, accounts=accounts, consent=consent, memory=memory
         )
@@ -119,9 +122,10 @@ class PlanJob:
 
     def _read_and_stage(self, claim: PlanClaim, facts: RunFacts) -> None:
         export, connection, segments = self._catalog.export_bundle(facts.export)
+        refresh_id = facts.trigger.refresh_id
         with ExitStack() as stack:
             tables = [
-                stack.enter_context(open_segment(each.name, each.source, facts.trigger.refresh_id))
+                stack.enter_context(open_segment(each.name, each.source, refresh_id, self._source_roots))
                 for each in segments
             ]
             wish = Wish(claim.run_id, full=facts.full, asked=self._asked(facts.trigger))

@@ -1,7 +1,8 @@
 """A dry run: reads, compares and tells what a run would do; sends nothing and keeps nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -23,8 +24,11 @@ _LEFT: Final = pl.col("lost") != 0
 class PreviewJob:
     """The job behind `run EXPORT --dry-run`, in the command's own process."""
 
-    def __init__(self, *, catalog: Catalog, comparing: Comparing, memory: Memory) -> None:
+    def __init__(
+        self, *, catalog: Catalog, comparing: Comparing, memory: Memory, source_roots: Sequence[Path] = ()
+    ) -> None:
         self._catalog = catalog
+        self._source_roots = source_roots
         self._comparing = comparing
         self._memory = memory
 
@@ -38,7 +42,10 @@ class PreviewJob:
         """
         export, connection, segments = self._catalog.export_bundle(name)
         with ExitStack() as stack:
-            tables = [stack.enter_context(open_segment(each.name, each.source, None)) for each in segments]
+            tables = [
+                stack.enter_context(open_segment(each.name, each.source, None, self._source_roots))
+                for each in segments
+            ]
             wish = Wish(full=full, dry=True)
             compared = self._comparing.compare(export, connection, segments, tables, wish)
             return self._told(compared, str if show else masked)

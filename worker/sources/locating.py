@@ -5,9 +5,9 @@ import re
 import stat
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote
 
 from worker.errors import StopRun
+from worker.exports.local_paths import local_path
 
 _REFRESH: Final = "{refresh_id}"
 _SEGMENT: Final = "{segment}"
@@ -25,7 +25,7 @@ def locate(segment_name: str, source: str, refresh_id: str | None) -> Path:
     Raises:
         StopRun: a name could lead out of its folder, the source is not a local path, or no refresh is found.
     """
-    pattern = str(Path(_local(source, segment_name)))
+    pattern = str(_local(source, segment_name))
     if _SEGMENT in pattern:
         pattern = pattern.replace(_SEGMENT, _harmless(segment_name, "segment name"))
     if _REFRESH not in pattern:
@@ -35,15 +35,13 @@ def locate(segment_name: str, source: str, refresh_id: str | None) -> Path:
     return Path(pattern.replace(_REFRESH, _harmless(refresh_id, "refresh id")))
 
 
-def _local(source: str, segment_name: str) -> str:
-    if source.startswith("file://"):
-        return unquote(source.removeprefix("file://").removeprefix("localhost"))
-    if _URL.match(source):
+def _local(source: str, segment_name: str) -> Path:
+    if not source.startswith("file://") and _URL.match(source):
         raise StopRun(
             f'The source of segment "{segment_name}" is a URL, and only files on local disk can be read: '
             "give the path of a .parquet, .csv, .ndjson or .jsonl file."
         )
-    return source
+    return local_path(source)
 
 
 def _is_harmless(name: str) -> bool:

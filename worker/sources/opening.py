@@ -13,6 +13,8 @@ import polars as pl
 from polars import selectors
 
 from worker.errors import StopRun, TellOperator
+from worker.exports.local_paths import root_of
+from worker.sources.beneath import Outside, open_beneath
 from worker.sources.csv_text import take_csv
 from worker.sources.locating import locate
 from worker.sources.ndjson_text import take_ndjson
@@ -28,6 +30,7 @@ _FORMATS: Final[Mapping[str, _Take]] = {
     ".jsonl": take_ndjson,
 }
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 _ROWS_IN_A_BATCH: Final = 25_000
 # a panic of the library is no Exception
 _POLARS_FAULTS: Final = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
@@ -70,14 +73,16 @@ class SegmentTable(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def open_segment(segment_name: str, source: str, refresh_id: str | None) -> Iterator[SegmentTable]:
+def open_segment(
+    segment_name: str, source: str, refresh_id: str | None, roots: Sequence[Path] = ()
+) -> Iterator[SegmentTable]:
     """Opens the file that `source` names, as `worker.sources.locating.locate` finds it.
 
     The file is read once, into a private copy. Replacing it afterwards changes nothing; changing it meanwhile
-    stops the run.
+    stops the run. A path that begins below one of the `roots` has to end there, whatever links do.
 
     Raises:
-        StopRun: the file is missing, unreadable, empty, damaged or of an unknown kind.
+        StopRun: the file is missing, unreadable, empty, damaged, of an unknown kind, or outside of its root.
         TellOperator: there is no room for the copy.
     """
     path = locate(segment_name, source, refresh_id)
@@ -88,16 +93,16 @@ def open_segment(segment_name: str, source: str, refresh_id: str | None) -> Iter
             "only .parquet, .csv, .ndjson and .jsonl files can be read."
         )
     with private_file() as copy:
-        _take_copy(take, path, copy)
+        _take_copy(take, path, root_of(path, roots), copy)
         table = SegmentTable(segment_name, str(path), (), copy)
         with _translated(table.where):
             kinds = dict(table.scan().collect_schema())
         yield msgspec.structs.replace(table, columns=tuple(kinds), kinds=kinds)
 
 
-def _take_copy(take: _Take, path: Path, copy: Path) -> None:
+def _take_copy(take: _Take, path: Path, root: Path | None, copy: Path) -> None:
     where = str(path)
-    with _opened(path) as source:
+    with _opened(path, root) as source:
         before = _state(source)
         if before.size == 0:
             raise StopRun(
@@ -130,11 +135,16 @@ def _check_unchanged(source: BinaryIO, before: _State, where: str) -> None:
         ) from None
 
 
-def _opened(path: Path) -> BinaryIO:
+def _opened(path: Path, root: Path | None) -> BinaryIO:
     """Opens a regular file; a pipe in its place must not make the worker wait."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, _READ) if root is None else open_beneath(root, path)
         kind = os.fstat(descriptor).st_mode
+    except Outside:
+        raise StopRun(
+            f"{path} leads out of {root} by a link, and sources below it have to stay there: "
+            "put the file itself there."
+        ) from None
     except (FileNotFoundError, NotADirectoryError):
         raise StopRun(
             f"{path} does not exist: check the segment's source and the refresh that writes it."
