@@ -28,6 +28,7 @@ _COMMANDS: Final = {
     "export": ("producer.commands.export", "Add, edit, schedule or remove exports."),
     "token": ("producer.commands.token", "Make, list or revoke tokens for the HTTP API."),
     "audit": ("producer.commands.audit", "List who changed what, and when."),
+    "forget": ("producer.commands.forget", "Take a person out of everything that is stored."),
     "pause": ("producer.commands.connections", "Let no call begin on a connection."),
     "resume": ("producer.commands.connections", "Let calls begin again."),
     "serve": ("producer.commands.serve", "Answer HTTP requests."),

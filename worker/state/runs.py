@@ -148,6 +148,10 @@ class Runs(RunRecords):
         """Ends a run, and makes its snapshot the one that counts; returns its final status, '' if void."""
         return self._transitions.ring("finish_run", claim.run_id, claim.token, snapshot, *report_parts)
 
+    def replace_snapshot(self, export: str, version: str, copy: str) -> bool:
+        """Lets a copy of the snapshot that counts take its place; False if a run is, or was, in between."""
+        return bool(self._transitions.call("replace_snapshot", export, version, copy) == 1)
+
     def hold(self, claim: PlanClaim, sentence: str) -> bool:
         """Stops a plan before anything is sent, until a person decides; False if it is void."""
         return bool(self._transitions.call("hold_plan", claim.run_id, claim.token, sentence) == 1)

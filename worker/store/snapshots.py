@@ -32,6 +32,7 @@ __all__ = [
     "carry",
     "commit",
     "drop_snapshot",
+    "holds",
     "plan_of",
     "read_hashes",
     "read_manifest",
@@ -155,6 +156,13 @@ def read_rows(
             place = snapshot.place(number)
             emails = shards.unpack_addresses(place, number, shards.read_addresses(place, number), hashes)
             yield hashes.with_columns(emails).filter(found)
+
+
+def holds(objects: Objects, keyring: Sealer, manifest: Manifest, wanted: pl.Series) -> bool:
+    """Say whether a row of one of these address hashes is there, counting or not; raises as `read_hashes`."""
+    lookup = _Lookup(wanted)
+    shards_read = _Snapshot(objects, keyring, manifest).shards()
+    return any(lookup.places(hashes["address_hash"]).is_not_null().any() for _, hashes in shards_read)
 
 
 def carry(
