@@ -125,6 +125,8 @@ def refresh(export_name: str, refresh_id: str) -> str:
 def attempts(origin: str) -> str:
     """How often somebody tried to get in without being let in."""
     return f"{NAMESPACE}:attempts:{origin}"
+
+
 def authorization(state_hash: str) -> str:
     """An authorization at Mailchimp that is under way."""
     return f"{NAMESPACE}:oauth:{state_hash}"
