@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from producer.access import Forbidden
 from worker.exports.definitions import Connection, Segment
 from worker.exports.local_paths import local_path, root_of
 from worker.settings import Settings
-from worker.state.catalog import Definitions
+from worker.state.catalog import Definitions, Edit
 
 # what the installation itself is secured with, whatever is allowed besides
 _OURS: Final = ("SEGMENT_EXPORT_", "REDIS_", "AWS_", "GOOGLE_", "AZURE_")
@@ -22,6 +23,36 @@ def check(definitions: Definitions, settings: Settings) -> list[str]:
         *(told for each in definitions.connections.values() for told in _of_connection(each, settings)),
         *(told for each in definitions.segments.values() for told in _of_segment(each, settings)),
     ]
+
+
+def refuse_unallowed(before: Definitions, edit: Edit, settings: Settings) -> None:
+    """Refuse an edit that names something new which is not allowed; what stood there already may stay.
+
+    Raises:
+        Forbidden: it does.
+    """
+    named = Definitions(
+        connections={
+            one.name: one
+            for one in edit.save
+            if isinstance(one, Connection) and one.api_key != _key(before.connections.get(one.name))
+        },
+        segments={
+            one.name: one
+            for one in edit.save
+            if isinstance(one, Segment) and one.source != _source(before.segments.get(one.name))
+        },
+    )
+    for sentence in check(named, settings):
+        raise Forbidden(sentence)
+
+
+def _key(connection: Connection | None) -> str:
+    return connection.api_key if connection else ""
+
+
+def _source(segment: Segment | None) -> str:
+    return segment.source if segment else ""
 
 
 def _of_connection(connection: Connection, settings: Settings) -> Iterator[str]:

@@ -8,11 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from producer.access import Caller, Role
 from producer.application import Producer
+from producer.desk import Desk
+from producer.operations.changing import change, found
 from worker import credentials
-from worker.errors import TellOperator, UsageError
+from worker.errors import Conflicts, UsageError
 from worker.exports.definitions import Connection
 from worker.state.authorizations import Authorizations, Begun
+from worker.state.catalog import Definitions, Edit
 
 if TYPE_CHECKING:
     from worker.mailchimp.oauth import App
@@ -25,10 +29,9 @@ _LONGEST: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class Authorized:
-    """A connection that was saved with its token: what it was before (None: not there), and who began it."""
+    """A connection that was saved with its token, who began it, and what Mailchimp calls the account."""
 
     connection: Connection
-    before: Connection | None
     by: str
     account: str
 
@@ -48,7 +51,7 @@ def begin(producer: Producer, by: str, connection: Connection) -> str:
     `connection` is one of the catalog or a `draft`; `by` is who begins, for the record.
 
     Raises:
-        TellOperator: this installation is not set up for it.
+        Conflicts: this installation is not set up for it.
     """
     from worker.mailchimp.oauth import authorize_url  # noqa: PLC0415 (slow, and plain commands authorize nothing)
 
@@ -63,7 +66,7 @@ def complete(producer: Producer, *, state: str, code: str) -> Authorized:
 
     Raises:
         UsageError: the state is unknown or too old, or Mailchimp gives no token.
-        TellOperator: this installation is not set up for it.
+        Conflicts: this installation is not set up for it.
     """
     from worker.mailchimp.oauth import NotAuthorized, exchange  # noqa: PLC0415 (as above)
 
@@ -77,26 +80,31 @@ def complete(producer: Producer, *, state: str, code: str) -> Authorized:
         raise NotAuthorized(
             f"Connection {begun.connection} was not authorized at Mailchimp: begin again, and agree there."
         )
-    _connection(producer, begun)
+    _without_token(begun, producer.catalog.everything())
     grant = exchange(_app(producer), code)
-    # as it is now: calls to Mailchimp take their time
-    before, found = _connection(producer, begun)
     sealed = credentials.seal(grant.token, begun.connection, producer.keyring)
-    saved = found.model_copy(update={"api_key": sealed, "data_centre": grant.data_centre})
-    producer.catalog.save([saved])
-    return Authorized(saved, before, begun.by, grant.account)
+
+    # of the catalog as it is then: calls to Mailchimp take their time
+    def decide(before: Definitions) -> Edit:
+        given = {"api_key": sealed, "data_centre": grant.data_centre}
+        return Edit(save=[_without_token(begun, before).model_copy(update=given)])
+
+    desk = Desk(producer, Caller(begun.by, Role.ADMINISTRATOR))
+    change(desk, "authorize_connection", decide)
+    if begun.draft:
+        producer.slots.admit(begun.connection)
+    return Authorized(producer.catalog.connection(begun.connection), begun.by, grant.account)
 
 
-def _connection(producer: Producer, begun: Begun) -> tuple[Connection | None, Connection]:
-    """The connection as it is stored, and as it is to be saved but for its token."""
+def _without_token(begun: Begun, before: Definitions) -> Connection:
+    """The connection as it is to be saved, but for its token."""
     if not begun.draft:
-        found = producer.catalog.connection(begun.connection)
-        return found, found
-    if begun.connection in producer.catalog.everything().connections:
-        raise UsageError(
+        return found(before, Connection, begun.connection)
+    if begun.connection in before.connections:
+        raise Conflicts(
             f"Connection {begun.connection} was added meanwhile: authorize it again, under its name."
         )
-    return None, Connection.model_validate_json(begun.draft, strict=True)
+    return Connection.model_validate_json(begun.draft, strict=True)
 
 
 def _app(producer: Producer) -> "App":
@@ -105,7 +113,7 @@ def _app(producer: Producer) -> "App":
     settings = producer.settings
     secret = settings.oauth_client_secret
     if settings.oauth_client_id is None or secret is None or settings.public_url is None:
-        raise TellOperator(
+        raise Conflicts(
             "This installation is not set up to authenticate with Mailchimp: set "
             "SEGMENT_EXPORT_OAUTH_CLIENT_ID, SEGMENT_EXPORT_OAUTH_CLIENT_SECRET "
             "and SEGMENT_EXPORT_PUBLIC_URL."

@@ -12,7 +12,6 @@ from producer.application import Producer
 _COMMANDS: Final = {
     "apply": ("producer.commands.apply", "Declare connections, segments and exports."),
     "get": ("producer.commands.get", "List connections, segments, exports or runs."),
-    "connection": ("producer.commands.authorize", "Authenticate a connection with Mailchimp."),
     "check": ("producer.checking", "Try a connection and the exports over it."),
     "run": ("producer.commands.start", "Run an export now, or all of them."),
     "refresh": ("producer.commands.start", "Say that a refresh has finished."),
@@ -23,7 +22,7 @@ _COMMANDS: Final = {
     "retry": ("producer.commands.retry", "Send the failed and rejected profiles of a run again."),
     "rejected": ("producer.commands.rejected", "Write who was left out of a run, and why."),
     "quarantine": ("producer.commands.quarantine", "Show or empty the quarantine of an export."),
-    "connection": ("producer.commands.connection", "Add, edit, share or remove connections."),
+    "connection": ("producer.commands.connection", "Add, edit, share, authorize or remove connections."),
     "segment": ("producer.commands.segment", "Add, edit or remove segments."),
     "export": ("producer.commands.export", "Add, edit, schedule or remove exports."),
     "token": ("producer.commands.token", "Make, list or revoke tokens for the HTTP API."),

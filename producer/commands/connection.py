@@ -1,4 +1,4 @@
-"""connection: add, edit, share and remove connections, record consent, rotate keys."""
+"""connection: add, edit, share, authorize and remove connections, record consent, rotate keys."""
 
 from datetime import date, datetime
 from typing import Literal
@@ -6,6 +6,7 @@ from typing import Literal
 import click
 
 from producer.application import Producer
+from producer.commands.common import note
 from producer.commands.values import key_file_option, key_of, values_argument, values_of
 from producer.desk import Desk
 from producer.operations import connections
@@ -78,6 +79,15 @@ def rotate_key(producer: Producer, name: str, reference: str | None, key_file: s
         raise click.UsageError("A key on the command line can be read by others: give --key-file FILE.")
     connections.rotate_key(Desk.local(producer), name, reference or key_of(key_file or "-"))
     click.echo(f"Connection {name} has another key: segment-export check {name}")
+
+
+@connection.command()
+@click.argument("name")
+@click.pass_obj
+def authorize(producer: Producer, name: str) -> None:
+    """Print a link: who follows it and agrees lets connection NAME use their Mailchimp account."""
+    click.echo(connections.authorize_connection(Desk.local(producer), name).link)
+    note("Open this link within ten minutes, once, and agree: the connection works from then on.")
 
 
 @connection.command()

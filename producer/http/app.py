@@ -12,7 +12,17 @@ from producer.http.faults import answer_faults
 from producer.http.frame import Frame
 from producer.http.problems import Problem
 from producer.http.progress import Streams
-from producer.http.routes import catalog, connections, events, exports, health, runs, segments, tokens
+from producer.http.routes import (
+    callback,
+    catalog,
+    connections,
+    events,
+    exports,
+    health,
+    runs,
+    segments,
+    tokens,
+)
 
 _ABOUT: Final = (
     "Exports customer segments to Mailchimp audiences. "
@@ -28,6 +38,7 @@ _ROUTERS: Final = (
     tokens.router,
     events.router,
     health.router,
+    callback.router,
 )
 _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 

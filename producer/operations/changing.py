@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from producer.access import Forbidden, Role, may_use
+from producer.allowances import refuse_unallowed
 from producer.desk import Desk
 from producer.operations.documents import Made
 from worker import credentials
@@ -35,6 +36,8 @@ def recorder(desk: Desk, what: str) -> Callable[["redis.client.Pipeline", Defini
     made = json.dumps({"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "by": desk.caller.name})
 
     def record(pipeline: "redis.client.Pipeline", before: Definitions, edit: Edit) -> None:
+        if not desk.caller.here:
+            refuse_unallowed(before, edit, desk.producer.settings)
         for one in edit.save:
             old = before.of(type(one)).get(one.name)
             if old is None:

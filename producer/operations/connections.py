@@ -20,6 +20,7 @@ from producer.operations.changing import (
 from producer.operations.documents import (
     ConnectionSummary,
     ConnectionView,
+    Link,
     Made,
     Page,
     Paused,
@@ -95,7 +96,17 @@ def record_consent(desk: Desk, name: str, consent: Mapping[str, Any]) -> Connect
 @operation
 def rotate_key(desk: Desk, name: str, key: str) -> ConnectionView:
     """Gives a connection another API key, sealed at once, or another reference."""
-    return _edited(desk, "rotate_key", name, {"api_key": key})
+    # the data centre was that of a token: a key ends in its own
+    return _edited(desk, "rotate_key", name, {"api_key": key, "data_centre": None})
+
+
+@operation
+def authorize_connection(desk: Desk, name: str) -> Link:
+    """Gives a link to Mailchimp: whoever agrees there lets the connection use their account."""
+    from producer.authorizing import begin  # noqa: PLC0415 (it loads what speaks HTTP)
+
+    connection = desk.producer.catalog.connection(name)
+    return Link(name=name, link=begin(desk.producer, desk.caller.name, connection))
 
 
 @operation

@@ -105,6 +105,13 @@ class Removed(Document):
     canceled: list[str] = []
 
 
+class Link(Document):
+    """Where somebody lets a connection use their Mailchimp account; good for ten minutes, once."""
+
+    name: str
+    link: str
+
+
 class Paused(Document):
     """A connection that was paused or resumed: `changed` is false if it was so before."""
 

@@ -11,7 +11,7 @@ from producer.http.door import AtDesk, guarded_router
 from producer.http.named import named
 from producer.http.problems import OF_BODIES, answers
 from producer.operations import connections
-from producer.operations.documents import ConnectionSummary, ConnectionView, Paused, Removed
+from producer.operations.documents import ConnectionSummary, ConnectionView, Link, Paused, Removed
 
 router = guarded_router("connections")
 
@@ -83,6 +83,12 @@ def rotate_key(desk: AtDesk, name: Name, key: Key) -> Any:
 def check_connection(desk: AtDesk, name: Name) -> Any:
     """Try a connection and the exports over it at Mailchimp."""
     return {"findings": list(connections.check_connection(desk, name))}
+
+
+@router.post("/connections/{name}/authorize", response_model=Link, responses=answers(404, 409))
+def authorize_connection(desk: AtDesk, name: Name) -> Any:
+    """Ask for a link to Mailchimp: whoever agrees there lets the connection use their account."""
+    return connections.authorize_connection(desk, name)
 
 
 @router.post("/connections/{name}/pause", response_model=Paused, responses=answers(404))
