@@ -9,6 +9,7 @@ import redis
 from worker.keyring import Keyring
 from worker.settings import Settings
 from worker.state.audit import Audit
+from worker.state import keys
 from worker.state.catalog import Catalog
 from worker.state.client import connect
 from worker.state.events import Events, EventStream
@@ -17,6 +18,7 @@ from worker.state.runs import Runs
 from worker.state.scripts import Bell, Policy, Transitions
 from worker.state.slots import Slots
 from worker.state.tokens import Tokens
+from worker.state.timetable import Timetable
 
 if TYPE_CHECKING:
     from worker.broker import Doorbell
@@ -96,6 +98,16 @@ class Producer:
     def presence(self) -> Presence:
         """The worker processes that are alive."""
         return Presence(self.client)
+
+    @cached_property
+    def clocks(self) -> Presence:
+        """The clock processes that are alive."""
+        return Presence(self.client, keys.CLOCKS)
+
+    @cached_property
+    def timetable(self) -> Timetable:
+        """What the clock remembers."""
+        return Timetable(self.client, self._transitions)
 
     @cached_property
     def keyring(self) -> Keyring:

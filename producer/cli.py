@@ -32,6 +32,7 @@ _COMMANDS: Final = {
     "resume": ("producer.commands.connections", "Let calls begin again."),
     "serve": ("producer.commands.serve", "Answer HTTP requests."),
     "webhook-secret": ("producer.commands.webhook_secret", "Make a secret for signing events."),
+    "clock": ("producer.commands.clock", "Fire schedules and send notifications, as a process of its own."),
     "doctor": ("producer.commands.doctor", "Check this installation, and say what to mend."),
 }
 _INTERRUPTED: Final = 130

@@ -172,10 +172,11 @@ def export_with(lines: str, *, leave_out: str = "") -> str:
             ),
         ),
         (
-            export_with("run: 0 6 * * 1"),
+            export_with("run: 0 25 * * 1"),
             (
-                "7: run of export weekly is a schedule, and schedules are not supported yet; "
-                "write on_refresh or manual."
+                "7: run of export weekly is a schedule that can't be followed (bad hour); write a cron line "
+                "of five fields (minute, hour, day of month, month, day of week) in quotes, such as "
+                "'0 6 * * 1'."
             ),
         ),
         (export_with("mode: sync"), '7: mode of export weekly is "sync"; write upsert or mirror.'),

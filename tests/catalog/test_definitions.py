@@ -261,11 +261,62 @@ def test_an_address_needs_what_mailchimp_requires(missing: str) -> None:
         export(attributes={"ADDRESS": address})
 
 
-@pytest.mark.parametrize("line", ["0 6 * * *", "*/5 * * * MON-FRI", "0 0 6 * * ?", "@daily"])
-def test_a_cron_line_is_recognised_and_refused(line: str) -> None:
-    assert refused(export, run=line) == (
-        "is a schedule, and schedules are not supported yet; write on_refresh or manual"
+@pytest.mark.parametrize(
+    "line", ["0 6 * * *", "*/5 * * * MON-FRI", "0 0 29 2 *", "0 9 L * *", "15 6,18 * * 1#2"]
+)
+def test_a_cron_line_of_five_fields_is_a_way_to_run(line: str) -> None:
+    assert export(run=line, time_zone="Europe/Berlin").run == line
+
+
+CRON_RULE = (
+    "a cron line of five fields (minute, hour, day of month, month, day of week) in quotes, "
+    "such as '0 6 * * 1'"
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("0 0 6 * * *", "6 fields"),
+        ("0 6 * *", "4 fields"),
+        ("@daily", "1 field"),
+        ("0 24 * * *", "bad hour"),
+        ("0 6 * * FUN", "bad day-of-week"),
+        ("0 6 31 2 *", "bad day-of-month"),
+        ("0 6 */31 * MON#5", "a day that never comes"),
+    ],
+)
+def test_a_cron_line_that_can_not_be_followed_is_refused(line: str, fault: str) -> None:
+    assert refused(export, run=line) == f"is a schedule that can't be followed ({fault}); write {CRON_RULE}"
+
+
+@pytest.mark.parametrize("word", ["hourly", "", "dana@example.com 06:00"])
+def test_another_way_to_run_is_refused_and_not_repeated(word: str) -> None:
+    assert refused(export, run=word) == (
+        f"is none of the ways to start a run; write on_refresh, manual or {CRON_RULE}"
     )
+
+
+@given(st.text("0123456789*,/-#LW ?MON", max_size=30))
+def test_whatever_looks_like_a_cron_line_is_taken_or_refused_in_one_sentence(line: str) -> None:
+    try:
+        export(run=line)
+    except ValidationError as error:
+        (fault,) = error.errors()
+        assert fault["type"] == "predicate"
+
+
+@pytest.mark.parametrize("name", ["Europe/Nowhere", "../etc/passwd", "/etc/passwd", "Europe", "", "CET CEST"])
+def test_a_time_zone_that_is_none_is_refused(name: str) -> None:
+    assert refused(export, time_zone=name) == (
+        "is no time zone that is known; write a name such as Europe/Berlin or UTC"
+    )
+
+
+def test_a_refresh_is_expected_of_exports_that_a_refresh_runs() -> None:
+    assert export(expect_refresh="26h").expect_refresh == "26h"
+    for run in ("manual", "0 6 * * *"):
+        assert refused(export, run=run, expect_refresh="26h").startswith("needs run: on_refresh")
 
 
 def test_a_tag_is_the_prefix_and_the_display_name() -> None:

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from worker.exports import field_rules
+from worker.exports.schedules import ON_REFRESH
 
 MAX_SEGMENTS: Final = 63
 TAG_LENGTH: Final = 50
@@ -35,6 +36,7 @@ Column = Annotated[Text, StringConstraints(min_length=1, max_length=500)]
 Label = Annotated[
     Text, AfterValidator(field_rules.trimmed), StringConstraints(min_length=1, max_length=TAG_LENGTH)
 ]
+Span = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}[hd]$")]
 
 NAME_RULE: Final = (
     "1 to 63 lower-case letters, digits, hyphens and underscores that begin with a letter or digit"
@@ -171,8 +173,14 @@ class Export(Named):
         default_factory=dict,
         description="merge tags and the columns they are filled from, such as {FNAME: first_name}",
     )
-    run: Annotated[Literal["on_refresh", "manual"], BeforeValidator(field_rules.no_schedule)] = Field(
-        "on_refresh", description="on_refresh or manual"
+    run: Annotated[Text, AfterValidator(field_rules.way_to_run)] = Field(
+        ON_REFRESH, description="on_refresh, manual or a cron line such as '0 6 * * 1'"
+    )
+    time_zone: Annotated[Text, AfterValidator(field_rules.time_zone)] = Field(
+        "UTC", description="the name of a time zone such as Europe/Berlin"
+    )
+    expect_refresh: Annotated[Span | None, AfterValidator(field_rules.only_on_refresh)] = Field(
+        None, description="hours or days such as 26h or 2d"
     )
     key: Column | None = Field(
         None, description="the column that tells a person whose address changed, such as customer_id"
@@ -186,9 +194,7 @@ class Export(Named):
         "", description=f"at most {TAG_LENGTH - 1} characters to put before the names of tags"
     )
     on_leave: Literal["untag", "archive", "nothing"] = Field("untag", description="untag, archive or nothing")
-    full_every: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}[hd]$")] | None = Field(
-        None, description="hours or days such as 12h or 7d"
-    )
+    full_every: Span | None = Field(None, description="hours or days such as 12h or 7d")
     guard: Guard = Field(default_factory=Guard, description="{remove_share: 0.2, add_share: 0.5}, say")
     quarantine_days: Annotated[int, Field(ge=0, le=3650)] = Field(
         30, description="a whole number of days, 0 or above"

@@ -8,7 +8,10 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError
+
+from worker.exports.schedules import ON_REFRESH, NotACronLine, check_cron, is_schedule, is_zone
 
 SOURCE_SUFFIXES: Final = (".parquet", ".csv", ".ndjson", ".jsonl")
 REFERENCE_PREFIXES: Final = ("env:", "file:", "encrypted:")
@@ -23,7 +26,10 @@ _REFERENCE = re.compile(
 )
 _DECIMAL = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}")
 _CRON_FIELD = re.compile(r"[0-9A-Za-z*,/?#-]+")
-_CRON_FIELDS = (5, 6)
+_CRON_RULE = (
+    "a cron line of five fields (minute, hour, day of month, month, day of week) in quotes, "
+    "such as '0 6 * * 1'"
+)
 
 
 def predicate(sentence_end: str) -> PydanticCustomError:
@@ -93,17 +99,36 @@ def readable_source(text: str) -> str:
     return text
 
 
-def no_schedule(value: object) -> object:
-    """How a run is started, unless it is a cron line."""
-    if isinstance(value, str) and _is_cron(value):
-        raise predicate("is a schedule, and schedules are not supported yet; write on_refresh or manual")
-    return value
+def way_to_run(text: str) -> str:
+    """How a run is started: by a refresh, by hand, or by a cron line."""
+    if not is_schedule(text):
+        return text
+    if not _looks_like_cron(text):
+        raise predicate(f"is none of the ways to start a run; write on_refresh, manual or {_CRON_RULE}")
+    try:
+        check_cron(text)
+    except NotACronLine as fault:
+        raise predicate(f"is a schedule that can't be followed ({fault}); write {_CRON_RULE}") from None
+    return text
 
 
-def _is_cron(text: str) -> bool:
+def _looks_like_cron(text: str) -> bool:
     fields = text.split()
-    cron_like = len(fields) in _CRON_FIELDS and all(_CRON_FIELD.fullmatch(field) for field in fields)
-    return cron_like or text.startswith("@")
+    return text.startswith("@") or (len(fields) > 1 and all(_CRON_FIELD.fullmatch(field) for field in fields))
+
+
+def time_zone(text: str) -> str:
+    """The name of a time zone of the IANA's."""
+    if not is_zone(text):
+        raise predicate("is no time zone that is known; write a name such as Europe/Berlin or UTC")
+    return text
+
+
+def only_on_refresh(text: str | None, others: ValidationInfo) -> str | None:
+    """A span within which a refresh is expected, of an export that a refresh runs."""
+    if text is not None and others.data.get("run", ON_REFRESH) != ON_REFRESH:
+        raise predicate("needs run: on_refresh, as no refresh runs this export; take it out, or change run")
+    return text
 
 
 def unique(names: tuple[str, ...]) -> tuple[str, ...]:

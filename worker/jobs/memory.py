@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import UTC, datetime
 
 import msgspec
 import polars as pl
@@ -15,13 +14,12 @@ from worker.exports.delta import KNOWN, NO_PAYLOAD, REFUSED, Why, rebit
 from worker.exports.hashes import from_bytes
 from worker.exports.plan import RowVerdict, Survey
 from worker.exports.quarantine import Quarantined
+from worker.exports.schedules import span
 from worker.store import snapshots
 from worker.store.objects import Objects, Sealer
 from worker.store.snapshots import Manifest, SnapshotWriter
 
 log = structlog.get_logger()
-
-_UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
 @dataclass(frozen=True)
@@ -217,5 +215,4 @@ def full_is_due(previous: Previous | None, full_every: str | None, now: datetime
     """Whether the export's schedule of full exports asks for one now."""
     if previous is None or full_every is None:
         return False
-    span = int(full_every[:-1]) * _UNITS[full_every[-1]]
-    return now - datetime.fromisoformat(previous.manifest.last_full) >= span
+    return now - datetime.fromisoformat(previous.manifest.last_full) >= span(full_every)

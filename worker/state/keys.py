@@ -32,7 +32,10 @@
 | `se:attempts:HASH` | string | failed attempts to get in, of one origin | a minute |
 | `se:event:DIGEST` | string | what the event of a source and id led to, JSON | `Policy.keep` |
 | `se:events:refused` | stream | events that were set aside, and why | the newest 1,000, for `Policy.keep` |
-| `se:workers` | zset | worker process → last seen, ms | trimmed |
+| `se:workers`, `se:clocks` | zset | worker or clock process → last seen, ms | trimmed |
+| `se:schedules` | hash | export → its cron line, and what it fired for last, JSON | while it has one |
+| `se:expected` | hash | export → since when a refresh is expected, and what was told, JSON | while one is |
+| `se:refreshed` | hash | export → when a refresh last created a run of it, ms | until the export is removed |
 
 A lease named `call:TOKEN` has no chunk behind it, or one whose holder was lost.
 
@@ -60,6 +63,10 @@ TIDY: Final = f"{NAMESPACE}:tidy"
 TURN: Final = f"{NAMESPACE}:turn"
 WORKERS: Final = f"{NAMESPACE}:workers"
 EVENTS_REFUSED: Final = f"{NAMESPACE}:events:refused"
+CLOCKS: Final = f"{NAMESPACE}:clocks"
+SCHEDULES: Final = f"{NAMESPACE}:schedules"
+EXPECTED: Final = f"{NAMESPACE}:expected"
+REFRESHED: Final = f"{NAMESPACE}:refreshed"
 
 
 def connection(name: str) -> str:

@@ -16,25 +16,26 @@ _FORGET: Final = timedelta(minutes=10)
 
 
 class Presence:
-    """This process among its peers."""
+    """This process among its peers: the workers, or those of another `place`."""
 
-    def __init__(self, client: "redis.Redis") -> None:
+    def __init__(self, client: "redis.Redis", place: str = keys.WORKERS) -> None:
         self._client = client
+        self._place = place
         self._name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
     def seen(self) -> None:
         """Says that this process lives."""
         now = now_ms(self._client)
-        self._client.zadd(keys.WORKERS, {self._name: now})
-        self._client.zremrangebyscore(keys.WORKERS, "-inf", now - milliseconds(_FORGET))
+        self._client.zadd(self._place, {self._name: now})
+        self._client.zremrangebyscore(self._place, "-inf", now - milliseconds(_FORGET))
 
     def gone(self) -> None:
         """Says that this process ends."""
-        self._client.zrem(keys.WORKERS, self._name)
+        self._client.zrem(self._place, self._name)
 
     def alive(self, within: timedelta = timedelta(seconds=15)) -> int:
-        """How many worker processes were seen lately."""
-        return int(self._client.zcount(keys.WORKERS, now_ms(self._client) - milliseconds(within), "+inf"))
+        """How many of these processes were seen lately."""
+        return int(self._client.zcount(self._place, now_ms(self._client) - milliseconds(within), "+inf"))
 
     def takes_turn(self, name: str, lasts: timedelta) -> bool:
         """Whether this process may do a shared chore now; for `lasts` nobody else gets the turn."""

@@ -36,6 +36,7 @@ keep_alive(run)
 redis.call('ZADD', NS .. ':runs', now, run)
 redis.call('ZREMRANGEBYSCORE', NS .. ':runs', '-inf', now - policy.keep)
 redis.call('SADD', NS .. ':active', run)
+if refresh ~= '' then redis.call('HSET', NS .. ':refreshed', export, now) end
 
 if held then
   run_set(active, 'error', 'Superseded by run ' .. run .. ' while it was held.')

@@ -1,0 +1,67 @@
+"""The clock process: what happens because time passes. Any number of them may run; one is enough."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from threading import Event, Thread
+from typing import Final
+
+import redis
+import structlog
+
+from producer.application import Producer
+from producer.schedules import Schedules
+from worker.errors import SegmentExportError
+
+log = structlog.get_logger()
+
+_EVERY: Final = timedelta(seconds=1)
+_GENTLE: Final = 20.0  # seconds that a look may take to end
+
+
+@dataclass(frozen=True)
+class Chore:
+    """Something that is looked at again and again, in a thread of its own."""
+
+    name: str
+    look: Callable[[], None]
+    every: timedelta = _EVERY
+
+
+def chores(producer: Producer) -> list[Chore]:
+    """All that a clock does."""
+    return [
+        Chore("presence", producer.clocks.seen, timedelta(seconds=5)),
+        Chore("schedules", Schedules(producer).look),
+    ]
+
+
+def run(producer: Producer, wait: Callable[[], object]) -> None:
+    """Do all chores until `wait` comes back; each ends what it has begun."""
+    stopping = Event()
+    threads = [
+        Thread(target=_repeat, args=(chore, stopping), name=chore.name, daemon=True)
+        for chore in chores(producer)
+    ]
+    for thread in threads:
+        thread.start()
+    wait()
+    stopping.set()
+    for thread in threads:
+        thread.join(_GENTLE)
+    producer.clocks.gone()
+
+
+def _repeat(chore: Chore, stopping: Event) -> None:
+    while True:
+        try:
+            chore.look()
+        except redis.RedisError as error:
+            log.warning("clock.redis", chore=chore.name, error=type(error).__name__)
+        except SegmentExportError as error:
+            log.error("clock.trouble", chore=chore.name, reason=str(error))
+        except Exception:
+            # whatever one export or channel does to it, the others still need it
+            log.exception("clock.bug", chore=chore.name)
+        if stopping.wait(chore.every.total_seconds()):
+            return
