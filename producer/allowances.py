@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from producer.access import Forbidden
+from worker.exports.channels import Notification
 from worker.exports.definitions import Connection, Segment
 from worker.exports.local_paths import local_path, root_of
 from worker.settings import Settings
@@ -31,6 +32,10 @@ def refuse_unallowed(before: Definitions, edit: Edit, settings: Settings) -> Non
     Raises:
         Forbidden: it does.
     """
+    if any(isinstance(one, Notification) and before.notifications.get(one.name) != one for one in edit.save):
+        raise Forbidden(
+            "Notifications can't be declared over HTTP: let the operator apply them where they are run."
+        )
     named = Definitions(
         connections={
             one.name: one

@@ -8,17 +8,18 @@ import redis
 
 from worker.keyring import Keyring
 from worker.settings import Settings
-from worker.state.audit import Audit
 from worker.state import keys
+from worker.state.audit import Audit
 from worker.state.catalog import Catalog
 from worker.state.client import connect
 from worker.state.events import Events, EventStream
+from worker.state.outbox import Outbox
 from worker.state.presence import Presence
 from worker.state.runs import Runs
 from worker.state.scripts import Bell, Policy, Transitions
 from worker.state.slots import Slots
-from worker.state.tokens import Tokens
 from worker.state.timetable import Timetable
+from worker.state.tokens import Tokens
 
 if TYPE_CHECKING:
     from worker.broker import Doorbell
@@ -108,6 +109,11 @@ class Producer:
     def timetable(self) -> Timetable:
         """What the clock remembers."""
         return Timetable(self.client, self._transitions)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """What people are to be told of."""
+        return Outbox(self.client, self._transitions)
 
     @cached_property
     def keyring(self) -> Keyring:

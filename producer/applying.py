@@ -12,6 +12,8 @@ from producer.declaring import CatalogRefused
 from producer.problems import CatalogProblem
 from worker import credentials
 from worker.credentials import ENCRYPTED
+from worker.exports import channels
+from worker.exports.channels import Notification
 from worker.exports.definitions import Connection, Named
 from worker.keyring import Keyring
 from worker.settings import environ as process_environment
@@ -19,13 +21,14 @@ from worker.state.catalog import Beside, Catalog, Definitions, Edit
 
 What: TypeAlias = Literal["added", "changed", "unchanged"]
 Reveal = Callable[[Connection], str | None]
+RevealFor = Callable[[str, str], str | None]
 
 _Definition = TypeVar("_Definition", bound=Named)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What applying meant for one definition; `kind` is connection, segment or export."""
+    """What applying meant for one definition; `kind` is connection, segment, export or notification."""
 
     kind: str
     name: str
@@ -63,10 +66,17 @@ def apply(
     applied: list[Applied] = []
 
     def decide(before: Definitions) -> Edit:
-        declared = load(path, known=before, seal=keys.seal, unresolved=keys.why_unresolved, content=content)
+        declared = load(
+            path,
+            known=before,
+            seal=keys.seal,
+            seal_for=keys.seal_for,
+            unresolved=keys.why_unresolved,
+            content=content,
+        )
         if declared.problems:
             raise CatalogRefused(declared.problems)
-        found = tuple(changes(before, declared.definitions, keys.reveal))
+        found = tuple(changes(before, declared.definitions, keys.reveal, keys.reveal_for))
         applied.append(Applied(found, declared.warnings))
         return _moved(declared.definitions, found)
 
@@ -74,16 +84,20 @@ def apply(
     return applied[-1]
 
 
-def changes(before: Definitions, after: Definitions, reveal: Reveal) -> Iterator[Change]:
+def changes(
+    before: Definitions, after: Definitions, reveal: Reveal, reveal_for: RevealFor
+) -> Iterator[Change]:
     """What each definition of `after` would change in `before`.
 
     A key is encrypted differently each time, so encrypted keys are compared by what `reveal(connection)` says
-    they are; None is unknown, and equals nothing.
+    they are, and secrets of channels by `reveal_for(place, reference)`; None is unknown, and equals nothing.
     """
     same_connection = partial(_same_connection, reveal)
     yield from _compare("connection", before.connections, after.connections, same_connection)
     yield from _compare("segment", before.segments, after.segments, operator.eq)
     yield from _compare("export", before.exports, after.exports, operator.eq)
+    same_channel = partial(_same_channel, reveal_for)
+    yield from _compare("notification", before.notifications, after.notifications, same_channel)
 
 
 class _Keys:
@@ -98,6 +112,15 @@ class _Keys:
     def reveal(self, connection: Connection) -> str | None:
         try:
             return self._look_up(connection.name, connection.api_key)
+        except credentials.Unresolved:
+            return None
+
+    def seal_for(self, place: str, text: str) -> str:
+        return credentials.seal_for(place, text, self._keyring)
+
+    def reveal_for(self, place: str, reference: str) -> str | None:
+        try:
+            return credentials.look_up_for(place, reference, self._keyring, self._environ)
         except credentials.Unresolved:
             return None
 
@@ -137,11 +160,29 @@ def _same_connection(reveal: Reveal, before: Connection, after: Connection) -> b
     return key is not None and key == reveal(after)
 
 
+def _same_channel(reveal_for: RevealFor, before: Notification, after: Notification) -> bool:
+    if type(before) is not type(after):
+        return False
+    closed = [field for field in before.secrets if _encrypted(before, field) and _encrypted(after, field)]
+    if before.model_copy(update={field: getattr(after, field) for field in closed}) != after:
+        return False
+    opened = [
+        (reveal_for(place, getattr(before, field)), reveal_for(place, getattr(after, field)))
+        for field, place in ((field, channels.context(before.name, field)) for field in closed)
+    ]
+    return all(old is not None and old == new for old, new in opened)
+
+
+def _encrypted(channel: Notification, field: str) -> bool:
+    return str(getattr(channel, field)).startswith(ENCRYPTED)
+
+
 def _moved(definitions: Definitions, found: tuple[Change, ...]) -> Edit:
     moved = {(change.kind, change.name) for change in found if change.what != "unchanged"}
     kinds = (
         ("connection", definitions.connections),
         ("segment", definitions.segments),
         ("export", definitions.exports),
+        ("notification", definitions.notifications),
     )
     return Edit(save=[one for kind, named in kinds for one in named.values() if (kind, one.name) in moved])

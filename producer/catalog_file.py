@@ -5,7 +5,15 @@ from pathlib import Path
 from typing import Final
 
 from producer.cross_checks import Sections
-from producer.declaring import SECTIONS, Seal, Unresolved, declare, warnings_of
+from producer.declaring import (
+    SECTIONS,
+    Seal,
+    SealFor,
+    Unresolved,
+    declare,
+    no_secret,
+    warnings_of,
+)
 from producer.problems import CatalogProblem, Problems, TooMany, unknown_key
 from producer.yaml_tree import Malformed, Node, read_tree
 from worker.state.catalog import Definitions
@@ -31,20 +39,21 @@ def load(
     *,
     known: Definitions,
     seal: Seal,
+    seal_for: SealFor = no_secret,
     unresolved: Unresolved = _never,
     content: bytes | None = None,
 ) -> Declared:
     """Read and check a file as a whole, or the content that came without one.
 
     `known` is the catalog that references may lead to, besides the file itself. `seal(connection, key)` turns
-    a literal API key into its `encrypted:` reference. `unresolved(connection, reference)` says why a
-    reference leads to no key here, if so.
+    a literal API key into its `encrypted:` reference, `seal_for(place, text)` another secret.
+    `unresolved(connection, reference)` says why a reference leads to no key here, if so.
     """
     problems, warnings = Problems(str(path)), Problems(str(path))
     definitions = Definitions()
     try:
         sections = _sections(_text(_read(path) if content is None else content), problems)
-        definitions = declare(sections, problems, known=known, seal=seal)
+        definitions = declare(sections, problems, known=known, seal=seal, seal_for=seal_for)
         warnings.add(warnings_of(definitions.connections, sections["connections"], unresolved))
     except Malformed as fault:
         problems.add([(fault.line, fault.sentence)])

@@ -11,7 +11,7 @@ from producer.application import Producer
 # said here and not by the commands, so that help loads none of them
 _COMMANDS: Final = {
     "apply": ("producer.commands.apply", "Declare connections, segments and exports."),
-    "get": ("producer.commands.get", "List connections, segments, exports or runs."),
+    "get": ("producer.commands.get", "List connections, segments, exports, notifications or runs."),
     "check": ("producer.checking", "Try a connection and the exports over it."),
     "run": ("producer.commands.start", "Run an export now, or all of them."),
     "refresh": ("producer.commands.start", "Say that a refresh has finished."),
@@ -33,6 +33,7 @@ _COMMANDS: Final = {
     "serve": ("producer.commands.serve", "Answer HTTP requests."),
     "webhook-secret": ("producer.commands.webhook_secret", "Make a secret for signing events."),
     "clock": ("producer.commands.clock", "Fire schedules and send notifications, as a process of its own."),
+    "notify": ("producer.commands.notify", "Send a test to a notification channel."),
     "doctor": ("producer.commands.doctor", "Check this installation, and say what to mend."),
 }
 _INTERRUPTED: Final = 130

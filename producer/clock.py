@@ -10,6 +10,8 @@ import redis
 import structlog
 
 from producer.application import Producer
+from producer.notifications.dispatch import Dispatcher
+from producer.refreshes import Refreshes
 from producer.schedules import Schedules
 from worker.errors import SegmentExportError
 
@@ -26,13 +28,17 @@ class Chore:
     name: str
     look: Callable[[], None]
     every: timedelta = _EVERY
+    close: Callable[[], None] = lambda: None
 
 
 def chores(producer: Producer) -> list[Chore]:
     """All that a clock does."""
+    dispatcher = Dispatcher(producer)
     return [
         Chore("presence", producer.clocks.seen, timedelta(seconds=5)),
         Chore("schedules", Schedules(producer).look),
+        Chore("refreshes", Refreshes(producer).look, timedelta(seconds=10)),
+        Chore("notifications", dispatcher.look, close=dispatcher.close),
     ]
 
 
@@ -64,4 +70,5 @@ def _repeat(chore: Chore, stopping: Event) -> None:
             # whatever one export or channel does to it, the others still need it
             log.exception("clock.bug", chore=chore.name)
         if stopping.wait(chore.every.total_seconds()):
+            chore.close()
             return

@@ -12,23 +12,35 @@ Sections: TypeAlias = Mapping[str, Mapping[str, Node]]
 
 
 def dangling(sections: Sections, known: Definitions) -> Iterator[Fault]:
-    """Connections and segments that an export of the file names and that are nowhere declared."""
+    """What an export or a notification of the file names and what is nowhere declared."""
     connections = {*sections["connections"], *known.connections}
     segments = {*sections["segments"], *known.segments}
+    exports = {*sections["exports"], *known.exports}
     for name, node in sections["exports"].items():
-        entry = node.value if isinstance(node.value, dict) else {}
-        yield from _unknown(name, "connection", entry.get("connection"), connections)
-        listed = entry["segments"].value if "segments" in entry else None
-        for item in listed if isinstance(listed, list) else []:
-            yield from _unknown(name, "segment", item, segments)
+        owner = f"Export {shown_name(name)}"
+        yield from _unknown(owner, "connection", _entry(node, "connection"), connections)
+        for item in _listed(node, "segments"):
+            yield from _unknown(owner, "segment", item, segments)
+    for name, node in sections["notifications"].items():
+        for item in _listed(node, "exports"):
+            yield from _unknown(f"Notification {shown_name(name)}", "export", item, exports)
 
 
-def _unknown(export: str, kind: str, node: Node | None, names: Collection[str]) -> Iterator[Fault]:
+def _entry(node: Node, key: str) -> Node | None:
+    return node.value.get(key) if isinstance(node.value, dict) else None
+
+
+def _listed(node: Node, key: str) -> list[Node]:
+    entry = _entry(node, key)
+    return entry.value if entry is not None and isinstance(entry.value, list) else []
+
+
+def _unknown(owner: str, kind: str, node: Node | None, names: Collection[str]) -> Iterator[Fault]:
     name = plain(node) if node else None
     if node and isinstance(name, str | int) and not isinstance(name, bool) and str(name) not in names:
         remedy = close_matches(str(name), names) or "; declare it or name another."
         where = "which is neither in this file nor in the catalog" if node.line else "which is not there"
-        yield node.line, f"Export {shown_name(export)} names {kind} {quoted(str(name))}, {where}{remedy}"
+        yield node.line, f"{owner} names {kind} {quoted(str(name))}, {where}{remedy}"
 
 
 def unfit_tags(definitions: Definitions, known: Definitions, sections: Sections) -> Iterator[Fault]:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -11,16 +11,19 @@ from producer.cross_checks import Sections, dangling, unfit_tags
 from producer.problems import CatalogProblem, Fault, Problems, TooMany, capital, explain, shown_name
 from producer.yaml_tree import Malformed, Node, Plain, plain, tree_of
 from worker.errors import UsageError
+from worker.exports import channels
+from worker.exports.channels import Notification
 from worker.exports.definitions import Connection, Export, Named, Segment
 from worker.exports.field_rules import REFERENCE_PREFIXES
 from worker.state.catalog import Definitions
 
 Seal = Callable[[str, str], str]
+SealFor = Callable[[str, str], str]
 Unresolved = Callable[[str, str], str]
 
-SECTIONS: Final = ("connections", "segments", "exports")
+SECTIONS: Final = ("connections", "segments", "exports", "notifications")
 _SECTION_OF: Final[Mapping[type[Named], str]] = dict(
-    zip((Connection, Segment, Export), SECTIONS, strict=True)
+    zip((Connection, Segment, Export, Notification), SECTIONS, strict=True)
 )
 _LITERAL_KEY = re.compile(r"[A-Za-z0-9_]{1,128}-[a-z]{2,3}[0-9]{1,3}")
 
@@ -35,13 +38,31 @@ class CatalogRefused(UsageError):
         self.problems = problems
 
 
-def declare(sections: Sections, problems: Problems, *, known: Definitions, seal: Seal) -> Definitions:
+def no_secret(place: str, _text: str) -> str:
+    """What seals nothing: a secret has to be written as a reference.
+
+    Raises:
+        UsageError: always.
+    """
+    raise UsageError(f"Write {place} as a reference, env:NAME or file:PATH.")
+
+
+def declare(
+    sections: Sections,
+    problems: Problems,
+    *,
+    known: Definitions,
+    seal: Seal,
+    seal_for: SealFor = no_secret,
+) -> Definitions:
     """Makes what can be made of the sections, and adds what is wrong with the rest to the problems.
+
+    `seal(connection, key)` seals a literal API key, `seal_for(place, text)` another secret.
 
     Raises:
         TooMany: there are more problems than anybody reads.
     """
-    definitions = _Reader(problems, seal).read(sections)
+    definitions = _Reader(problems, seal, seal_for).read(sections)
     problems.add(dangling(sections, known))
     problems.add(unfit_tags(definitions, known, sections))
     return definitions
@@ -73,15 +94,17 @@ def declare_one(
 class _Reader:
     """Makes definitions of entries, and collects what is wrong with them."""
 
-    def __init__(self, problems: Problems, seal: Seal) -> None:
+    def __init__(self, problems: Problems, seal: Seal, seal_for: SealFor) -> None:
         self._problems = problems
         self._seal = seal
+        self._seal_for = seal_for
 
     def read(self, sections: Mapping[str, Mapping[str, Node]]) -> Definitions:
         return Definitions(
             self._all(Connection, sections["connections"]),
             self._all(Segment, sections["segments"]),
             self._all(Export, sections["exports"]),
+            self._all(Notification, sections["notifications"]),
         )
 
     def _all(self, model: type[_Definition], entries: Mapping[str, Node]) -> dict[str, _Definition]:
@@ -97,8 +120,26 @@ class _Reader:
             told = f"{capital(title)} has a key name; take it out, as the name is what it stands under."
             self._problems.add([(node.value["name"].line, told)])
         values = {key: plain(entry) for key, entry in node.value.items()} | {"name": name}
+        if model is Notification:
+            return cast("_Definition | None", self._channel(title, name, node, values))
+        return self._made(model, title, node, self._sealed(model, values))
+
+    def _channel(self, title: str, name: str, node: Node, values: dict[str, Plain]) -> Notification | None:
+        """A channel of its type; of one whose type is not known, no more is said than that."""
+        form = channels.form(values.get("type"))
+        if form is Notification:
+            values = {key: value for key, value in values.items() if key in form.model_fields}
+        for field, literal in form.secrets.items():
+            text = values.get(field)
+            if isinstance(text, str) and not text.startswith(REFERENCE_PREFIXES) and literal.fullmatch(text):
+                values[field] = self._seal_for(channels.context(name, field), text)
+        return self._made(form, title, node, values)
+
+    def _made(
+        self, model: type[_Definition], title: str, node: Node, values: Mapping[str, Plain]
+    ) -> _Definition | None:
         try:
-            return model.model_validate_json(json.dumps(self._sealed(model, values)), strict=True)
+            return model.model_validate_json(json.dumps(values), strict=True)
         except ValidationError as error:
             self._problems.add(explain(model, title, node, error))
             return None

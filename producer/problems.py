@@ -17,7 +17,7 @@ _SHOWN_LENGTH: Final = 60
 # an address, or what may be an API key in the wrong place: not for a terminal or a log
 _PRIVATE_LOOKS = re.compile(r"@|[0-9a-f]{24}|[0-9A-Za-z]{16}-[a-z]{2,3}[0-9]{1,3}$")
 # a name that is wrong has just been told
-_NOT_REPEATED = frozenset({"api_key", "consent", "name"})
+_NOT_REPEATED = frozenset({"api_key", "consent", "name", "url", "secret", "password", "user", "sender", "to"})
 _FORMS = frozenset({"column", "address", "[key]"})
 # whether a name that is referred to exists is asked elsewhere, and answered better
 _REFERENCES = frozenset({"connection", "segments"})

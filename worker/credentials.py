@@ -26,7 +26,12 @@ class Unresolved(SegmentExportError):
 
 def seal(key: str, connection: str, keyring: Keyring) -> str:
     """The `encrypted:` reference of a literal key; it can be opened for that connection only."""
-    return ENCRYPTED + base64.b64encode(keyring.seal(key.encode(), _context(connection))).decode()
+    return seal_for(context(connection), key, keyring)
+
+
+def seal_for(place: str, text: str, keyring: Keyring) -> str:
+    """The `encrypted:` reference of a text; it can be opened for that place only."""
+    return ENCRYPTED + base64.b64encode(keyring.seal(text.encode(), place)).decode()
 
 
 def resolve(reference: str, connection: str, keyring: Keyring, environ: Mapping[str, str]) -> str:
@@ -48,18 +53,28 @@ def look_up(reference: str, connection: str, keyring: Keyring, environ: Mapping[
     Raises:
         Unresolved: there is no key behind it here.
     """
-    kind, _, place = reference.partition(":")
+    return look_up_for(context(connection), reference, keyring, environ)
+
+
+def look_up_for(place: str, reference: str, keyring: Keyring, environ: Mapping[str, str]) -> str:
+    """The text behind a reference, an encrypted one if it was encrypted for that place.
+
+    Raises:
+        Unresolved: there is none behind it here.
+    """
+    kind, _, where = reference.partition(":")
     match kind:
         case "env":
-            return _from_environment(place, environ)
+            return _from_environment(where, environ)
         case "file":
-            return _from_file(Path(place))
+            return _from_file(Path(where))
         case "encrypted":
-            return _decrypted(place, connection, keyring)
+            return _decrypted(where, place, keyring)
     raise Unresolved("its reference is of a kind that is not known", "apply the connection again")
 
 
-def _context(connection: str) -> str:
+def context(connection: str) -> str:
+    """What the API key of a connection is encrypted for."""
     return f"the API key of connection {connection}"
 
 
@@ -90,9 +105,9 @@ def _usable(value: str, place: str, remedy: str) -> str:
     return key
 
 
-def _decrypted(text: str, connection: str, keyring: Keyring) -> str:
+def _decrypted(text: str, place: str, keyring: Keyring) -> str:
     try:
-        return keyring.open(base64.b64decode(text, validate=True), _context(connection)).decode()
+        return keyring.open(base64.b64decode(text, validate=True), place).decode()
     except (ValueError, TellOperator):
         raise Unresolved(
             f"it is damaged, or encrypted for another connection or with a key that {VARIABLE} does not hold",

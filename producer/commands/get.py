@@ -1,5 +1,6 @@
 """get: what was applied, and what ran."""
 
+from collections import Counter
 from typing import Any, Final
 
 import click
@@ -13,20 +14,22 @@ from producer.operations.exports import list_exports, show_export
 from producer.operations.runs import list_runs, show_run
 from producer.operations.segments import list_segments, show_segment
 from producer.summary import list_of_runs
-from producer.wording import moment, table
+from producer.wording import moment, number, table
 from worker.errors import NotThere
+from worker.exports import channels
 from worker.exports.runs import RunDocument
 
 _STATES: Final = {"ready": "ready", "cooling": "cooling down", "paused": "paused"}
+_TOLD: Final = 5
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["connections", "segments", "exports", "runs"]))
+@click.argument("kind", type=click.Choice(["connections", "segments", "exports", "notifications", "runs"]))
 @click.argument("name", required=False)
 @json_option
 @click.pass_obj
 def get(producer: Producer, kind: str, name: str | None, *, as_json: bool) -> None:
-    """List connections, segments, exports or runs; all of them, or NAME only.
+    """List connections, segments, exports, notifications or runs; all of them, or NAME only.
 
     Runs are listed newest first; their NAME is an export's, or a run's own.
     """
@@ -38,6 +41,8 @@ def get(producer: Producer, kind: str, name: str | None, *, as_json: bool) -> No
             _segments(desk, name, as_json=as_json)
         case "exports":
             _exports(desk, name, as_json=as_json)
+        case "notifications":
+            _notifications(producer, name, as_json=as_json)
         case _:
             _runs(desk, name, as_json=as_json)
 
@@ -101,6 +106,26 @@ def _exports(desk: Desk, name: str | None, *, as_json: bool) -> None:
 
 def _made(made: Made | None) -> str:
     return f"{made.at:%Y-%m-%d %H:%M} by {made.by}" if made else ""
+
+
+def _notifications(producer: Producer, name: str | None, *, as_json: bool) -> None:
+    catalog = producer.catalog
+    found = catalog.notifications() if name is None else [catalog.notification(name)]
+    if as_json:
+        print_json({"notifications": [channels.public(each) for each in found]})
+        return
+    waiting, failed = producer.outbox.waiting(), producer.outbox.undelivered()
+    lost = Counter(each.channel for each in failed)
+    rows = [
+        [
+            *(each.name, each.type, ", ".join(each.on), ", ".join(each.exports) or "all"),
+            *(number(waiting.get(each.name, 0)), number(lost[each.name])),
+        ]
+        for each in found
+    ]
+    _show("notifications", ["NAME", "TYPE", "ON", "EXPORTS", "WAITING", "GIVEN UP"], rows)
+    for each in failed[:_TOLD]:
+        note(f"{each.given_up:%Y-%m-%d %H:%M} UTC: {each.reason}")
 
 
 def _runs(desk: Desk, name: str | None, *, as_json: bool) -> None:

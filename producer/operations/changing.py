@@ -11,6 +11,7 @@ from producer.desk import Desk
 from producer.operations.documents import Made
 from worker import credentials
 from worker.errors import Conflicts, NotThere, UsageError
+from worker.exports.channels import Notification
 from worker.exports.definitions import Connection, Export, Named, Segment, public
 from worker.state import keys
 from worker.state.catalog import Definitions, Edit, close_matches
@@ -55,7 +56,8 @@ def recorder(desk: Desk, what: str) -> Callable[["redis.client.Pipeline", Defini
 
 def title(one: Named) -> str:
     """The kind and name of a definition: `export weekly`."""
-    return f"{type(one).__name__.lower()} {one.name}"
+    kind = Notification if isinstance(one, Notification) else type(one)
+    return f"{kind.__name__.lower()} {one.name}"
 
 
 def shown(one: Named | None, other: Named | None) -> dict[str, Any] | None:
@@ -66,7 +68,13 @@ def shown(one: Named | None, other: Named | None) -> dict[str, Any] | None:
     if other is not None:
         was = other.model_dump(mode="json")
         differs = {key: value for key, value in differs.items() if value != was[key]}
-    values = public(one) if isinstance(one, Connection) else differs
+    values = differs
+    if isinstance(one, Connection):
+        values = public(one)
+    elif isinstance(one, Notification):
+        # addresses, and what a channel is reached and signed with
+        hidden = {key for key, field in type(one).model_fields.items() if not field.repr}
+        values = differs | dict.fromkeys(hidden, "(not shown)")
     told = {key: values[key] for key in differs if key != "name"}
     if isinstance(told.get("consent"), dict):
         told["consent"] = {key: told["consent"][key] for key in _OF_CONSENT}

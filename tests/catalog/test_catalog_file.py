@@ -187,7 +187,7 @@ def test_all_problems_are_told_at_once_in_order_of_lines(write: Write) -> None:
             modus: mirror
         """)
     assert sentences(path) == [
-        '1: The file has an unknown key "conections"; did you mean connections?',
+        '1: The file has an unknown key "conections"; did you mean connections or notifications?',
         (
             "3: Connection newsletter has no consent; write {agreed_by: …, agreed_on: YYYY-MM-DD}, "
             "as nothing is exported without consent."

@@ -28,13 +28,16 @@ def told(path: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("", ": The file declares nothing; write connections, segments, exports into it."),
+        ("", ": The file declares nothing; write connections, segments, exports, notifications into it."),
         (
             "# nothing yet\n---\n",
-            ": The file declares nothing; write connections, segments, exports into it.",
+            ": The file declares nothing; write connections, segments, exports, notifications into it.",
         ),
-        ("- a", ":1: The file is not a mapping; its keys are connections, segments, exports."),
-        ("\n\nword", ":3: The file is not a mapping; its keys are connections, segments, exports."),
+        ("- a", ":1: The file is not a mapping; its keys are connections, segments, exports, notifications."),
+        (
+            "\n\nword",
+            ":3: The file is not a mapping; its keys are connections, segments, exports, notifications.",
+        ),
         ("segments:\n\ta: {}", ":2: The line is indented with a tab; YAML wants spaces."),
         ("segments:\n  a: {}\n  \tb: {}", ":3: The line is indented with a tab; YAML wants spaces."),
         (b"segments: {}\n# M\xfcller", ":2: The line is not UTF-8 text; save the file in that encoding."),

@@ -61,9 +61,14 @@ def trimmed(text: str) -> str:
     return text
 
 
+def is_reference(text: str) -> bool:
+    """Whether a text is a well-formed reference of something secret."""
+    return _REFERENCE.fullmatch(text) is not None
+
+
 def reference(text: str) -> str:
     """A well-formed `env:NAME`, `file:PATH` or `encrypted:BASE64`."""
-    if not _REFERENCE.fullmatch(text):
+    if not is_reference(text):
         raise predicate(
             "is neither a well-formed reference, env:NAME_OF_A_VARIABLE or file:PATH, "
             "nor an API key, which ends in a hyphen and its data centre, such as -us6"

@@ -67,6 +67,11 @@ def span(text: str) -> timedelta:
     return int(text[:-1]) * _UNITS[text[-1]]
 
 
+def is_late(expect: str, since: datetime, now: datetime) -> bool:
+    """Whether a refresh that is expected within a span, counted from `since`, did not come by now."""
+    return now - since >= span(expect)
+
+
 def due(cron: str, time_zone: str, last: datetime, now: datetime) -> datetime | None:
     """The newest moment after `last`, up to `now`, at which a schedule is due; None if there is none.
 

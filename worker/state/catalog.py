@@ -1,7 +1,8 @@
-"""What was applied: connections, segments and exports, by name, in one Redis hash each."""
+"""What was applied: connections, segments, exports and notifications, by name, in one Redis hash each."""
 
 import contextlib
 import difflib
+import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar, cast
@@ -10,6 +11,8 @@ import redis
 from pydantic import ValidationError
 
 from worker.errors import Conflicts, NotThere, TellOperator, UsageError
+from worker.exports import channels
+from worker.exports.channels import Notification
 from worker.exports.definitions import Connection, Export, Named, Segment, why_inactive
 from worker.state import keys
 
@@ -20,6 +23,7 @@ _KEYS: Mapping[type[Named], str] = {
     Connection: keys.CATALOG_CONNECTIONS,
     Segment: keys.CATALOG_SEGMENTS,
     Export: keys.CATALOG_EXPORTS,
+    Notification: keys.CATALOG_NOTIFICATIONS,
 }
 
 _Definition = TypeVar("_Definition", bound=Named)
@@ -27,15 +31,22 @@ _Definition = TypeVar("_Definition", bound=Named)
 
 @dataclass(frozen=True, slots=True)
 class Definitions:
-    """Connections, segments and exports, each by name."""
+    """Connections, segments, exports and notifications, each by name."""
 
     connections: Mapping[str, Connection] = field(default_factory=dict)
     segments: Mapping[str, Segment] = field(default_factory=dict)
     exports: Mapping[str, Export] = field(default_factory=dict)
+    notifications: Mapping[str, Notification] = field(default_factory=dict)
 
     def of(self, kind: type[Named]) -> Mapping[str, Named]:
         """Those of a kind."""
-        return {Connection: self.connections, Segment: self.segments, Export: self.exports}[kind]
+        found: Mapping[type[Named], Mapping[str, Named]] = {
+            Connection: self.connections,
+            Segment: self.segments,
+            Export: self.exports,
+            Notification: self.notifications,
+        }
+        return found[next(each for each in found if issubclass(kind, each))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +75,14 @@ class Catalog:
         connections: Iterable[Connection] = (),
         segments: Iterable[Segment] = (),
         exports: Iterable[Export] = (),
+        notifications: Iterable[Notification] = (),
     ) -> None:
         """Add or replace by name, all or nothing; what is not named stays."""
         with self._redis.pipeline(transaction=True) as pipeline:
             _put(pipeline, keys.CATALOG_CONNECTIONS, connections)
             _put(pipeline, keys.CATALOG_SEGMENTS, segments)
             _put(pipeline, keys.CATALOG_EXPORTS, exports)
+            _put(pipeline, keys.CATALOG_NOTIFICATIONS, notifications)
             pipeline.execute()
 
     def edit(self, decide: Decide, beside: Beside | None = None) -> tuple[Definitions, Edit]:
@@ -114,9 +127,12 @@ class Catalog:
         with self._redis.pipeline(transaction=True) as pipeline:
             for key in _KEYS.values():
                 pipeline.hgetall(key)
-            connections, segments, exports = pipeline.execute()
+            connections, segments, exports, notifications = pipeline.execute()
         return Definitions(
-            _readable(Connection, connections), _readable(Segment, segments), _readable(Export, exports)
+            _readable(Connection, connections),
+            _readable(Segment, segments),
+            _readable(Export, exports),
+            _readable(Notification, notifications),
         )
 
     def connections(self) -> list[Connection]:
@@ -130,6 +146,10 @@ class Catalog:
     def exports(self) -> list[Export]:
         """All exports, sorted by name."""
         return list(self._all(Export, keys.CATALOG_EXPORTS).values())
+
+    def notifications(self) -> list[Notification]:
+        """All notification channels, sorted by name."""
+        return list(self._all(Notification, keys.CATALOG_NOTIFICATIONS).values())
 
     def connection(self, name: str) -> Connection:
         """A connection.
@@ -146,6 +166,10 @@ class Catalog:
     def export(self, name: str) -> Export:
         """An export; raises as `connection`."""
         return self._one(Export, keys.CATALOG_EXPORTS, name)
+
+    def notification(self, name: str) -> Notification:
+        """A notification channel; raises as `connection`."""
+        return self._one(Notification, keys.CATALOG_NOTIFICATIONS, name)
 
     def export_bundle(self, name: str) -> tuple[Export, Connection, list[Segment]]:
         """An export with its connection and its segments in its order, as they were at one moment.
@@ -269,12 +293,19 @@ def _readable(model: type[_Definition], rows: Mapping[str, str]) -> dict[str, _D
 
 def _read(model: type[_Definition], name: str, stored: str) -> _Definition:
     try:
-        return model.model_validate_json(stored, strict=True)
-    except ValidationError:
+        return _form(model, stored).model_validate_json(stored, strict=True)
+    except (ValidationError, json.JSONDecodeError):
         raise TellOperator(
             f"The {_kind(model)} {name} was stored in a form that this version can't read; "
             "run the version that stored it, or apply it again with this one."
         ) from None
+
+
+def _form(model: type[_Definition], stored: str) -> type[_Definition]:
+    """The definition itself, which for notifications depends on their type."""
+    if model is not Notification:
+        return model
+    return cast("type[_Definition]", channels.form(json.loads(stored).get("type")))
 
 
 def _parts(

@@ -2,7 +2,7 @@
 
 | key | type | holds | lives |
 | --- | --- | --- | --- |
-| `se:catalog:connections` … `:segments`, `:exports` | hash | name → definition | until removed |
+| `se:catalog:connections`, …`:segments`, `:exports`, `:notifications` | hash | definitions | until removed |
 | `se:catalog:made` | hash | `KIND:NAME` → when it was made, and by whom, JSON | until removed |
 | `se:catalog:removing` | set | removed exports whose memory is still there | emptied by workers |
 | `se:tokens` | hash | id of an API token → name, role, hash, JSON | until revoked |
@@ -35,6 +35,10 @@
 | `se:workers`, `se:clocks` | zset | worker or clock process → last seen, ms | trimmed |
 | `se:schedules` | hash | export → its cron line, and what it fired for last, JSON | while it has one |
 | `se:expected` | hash | export → since when a refresh is expected, and what was told, JSON | while one is |
+| `se:outbox` | zset | `EVENT SUBJECT` → when it happened, ms | mortal; emptied by clocks |
+| `se:deliveries` | zset | `CHANNEL EVENT SUBJECT WHEN` → not to be tried before, ms | as `se:outbox` |
+| `se:deliveries:tries` | hash | delivery → how often it was tried | as `se:deliveries` |
+| `se:undelivered` | zset | delivery and reason → when it was given up, ms | trimmed to `Policy.keep` |
 | `se:refreshed` | hash | export → when a refresh last created a run of it, ms | until the export is removed |
 
 A lease named `call:TOKEN` has no chunk behind it, or one whose holder was lost.
@@ -49,6 +53,7 @@ NAMESPACE: Final = "se"
 CATALOG_CONNECTIONS: Final = f"{NAMESPACE}:catalog:connections"
 CATALOG_SEGMENTS: Final = f"{NAMESPACE}:catalog:segments"
 CATALOG_EXPORTS: Final = f"{NAMESPACE}:catalog:exports"
+CATALOG_NOTIFICATIONS: Final = f"{NAMESPACE}:catalog:notifications"
 
 MADE: Final = f"{NAMESPACE}:catalog:made"
 REMOVING: Final = f"{NAMESPACE}:catalog:removing"
@@ -67,6 +72,9 @@ CLOCKS: Final = f"{NAMESPACE}:clocks"
 SCHEDULES: Final = f"{NAMESPACE}:schedules"
 EXPECTED: Final = f"{NAMESPACE}:expected"
 REFRESHED: Final = f"{NAMESPACE}:refreshed"
+OUTBOX: Final = f"{NAMESPACE}:outbox"
+DELIVERIES: Final = f"{NAMESPACE}:deliveries"
+UNDELIVERED: Final = f"{NAMESPACE}:undelivered"
 
 
 def connection(name: str) -> str:

@@ -57,10 +57,15 @@ class Timetable:
         """The names of all exports, those too whose definition this version can't read."""
         return set(cast("list[str]", self._client.hkeys(keys.CATALOG_EXPORTS)))
 
-    def note(self, place: Place, export: str, before: str, after: Fired | Expected | None) -> bool:
-        """Put something in the place of what was read; False if that is not there any more."""
+    def note(
+        self, place: Place, export: str, before: str, after: Fired | Expected | None, *, late: str = ""
+    ) -> bool:
+        """Put something in the place of what was read; False if that is not there any more.
+
+        In the same step people are told of a refresh that is `late`, if one is.
+        """
         text = "" if after is None else msgspec.json.encode(after).decode()
-        return bool(self._transitions.call("note_time", place, export, before, text))
+        return bool(self._transitions.call("note_time", place, export, before, text, late))
 
     def forget_refreshes(self, exports: Collection[str]) -> None:
         """Forget the refreshes of exports that are no more."""

@@ -266,9 +266,18 @@ local function remember_duration(conn, ms)
   redis.call('LTRIM', key, 0, 127)
 end
 
+-- People are told of what happened here, even if everybody dies now: see worker/state/outbox.py.
+local function tell(event, subject)
+  if redis.call('EXISTS', NS .. ':catalog:notifications') == 0 then return end
+  redis.call('ZADD', NS .. ':outbox', now, event .. ' ' .. subject)
+  redis.call('ZREMRANGEBYSCORE', NS .. ':outbox', '-inf', now - policy.keep)
+  redis.call('PEXPIRE', NS .. ':outbox', policy.keep)
+end
+
 -- The end of a run: its export goes on with the run that waited behind it.
 local function end_run(run, status)
   run_set(run, 'status', status, 'finished_at', now)
+  tell(status, run)
   redis.call('SREM', NS .. ':active', run)
   local export = NS .. ':export:' .. run_get(run, 'export')
   if redis.call('HGET', export, 'next') == run then redis.call('HDEL', export, 'next') end
