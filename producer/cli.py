@@ -34,6 +34,7 @@ _COMMANDS: Final = {
     "webhook-secret": ("producer.commands.webhook_secret", "Make a secret for signing events."),
     "clock": ("producer.commands.clock", "Fire schedules and send notifications, as a process of its own."),
     "notify": ("producer.commands.notify", "Send a test to a notification channel."),
+    "keys": ("producer.commands.keys", "Change the keys that encrypt everything at rest."),
     "doctor": ("producer.commands.doctor", "Check this installation, and say what to mend."),
 }
 _INTERRUPTED: Final = 130

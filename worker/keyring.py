@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES: Final = 32
+ID_BYTES: Final = 4
 VARIABLE: Final = "SEGMENT_EXPORT_SECRET_KEYS"
 
-_ID_BYTES = 4
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
-_OVERHEAD = _ID_BYTES + _NONCE_BYTES + _TAG_BYTES
+_OVERHEAD = ID_BYTES + _NONCE_BYTES + _TAG_BYTES
 _FILE_LIMIT = 64 * 1024
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -60,12 +60,12 @@ class Keyring:
         """
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415 (slow, and plain commands open nothing)
 
-        fitting = [cipher for key_id, cipher in self._ciphers if sealed[:_ID_BYTES] == key_id]
+        fitting = [cipher for key_id, cipher in self._ciphers if sealed[:ID_BYTES] == key_id]
         if len(sealed) >= _OVERHEAD and not fitting:
             raise TellOperator(
                 f"No key fits what was encrypted as {context}; add the key that encrypted it to {VARIABLE}."
             )
-        nonce, body = sealed[_ID_BYTES : _ID_BYTES + _NONCE_BYTES], sealed[_ID_BYTES + _NONCE_BYTES :]
+        nonce, body = sealed[ID_BYTES : ID_BYTES + _NONCE_BYTES], sealed[ID_BYTES + _NONCE_BYTES :]
         for cipher in fitting:
             with contextlib.suppress(InvalidTag, ValueError):
                 return cipher.decrypt(nonce, body, context.encode())
@@ -74,11 +74,15 @@ class Keyring:
             "restore it from a backup or make it anew."
         )
 
+    def is_first(self, sealed: bytes) -> bool:
+        """Whether the first key sealed a value, of which the first `ID_BYTES` bytes are enough."""
+        return sealed[:ID_BYTES] == self._ciphers[0][0]
+
     @cached_property
     def _ciphers(self) -> list[tuple[bytes, "AESGCM"]]:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 (as above)
 
-        return [(hashlib.sha256(key).digest()[:_ID_BYTES], AESGCM(key)) for key in self._keys]
+        return [(hashlib.sha256(key).digest()[:ID_BYTES], AESGCM(key)) for key in self._keys]
 
 
 def parse_keys(text: str, source: str = VARIABLE) -> Keyring:

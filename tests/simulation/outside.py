@@ -51,6 +51,10 @@ class Cupboard:
     def get_range(self, path: str, start: int, length: int) -> bytes:
         return self.get(path)[start : start + length]
 
+    def rewrite(self, path: str, change: Callable[[bytes], bytes]) -> bool:
+        self.put(path, change(self.get(path)))
+        return True
+
     def exists(self, path: str) -> bool:
         return path in self.held
 

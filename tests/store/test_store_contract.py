@@ -148,3 +148,40 @@ def test_a_reader_never_sees_half_of_an_object_that_is_being_replaced(objects: O
 
     assert seen <= set(versions)
     assert objects.get("a") == versions[-1]
+
+
+def test_an_object_is_rewritten_in_its_place(objects: Objects) -> None:
+    objects.put("a/b", b"old")
+    assert objects.rewrite("a/b", lambda old: old + b" and new")
+    assert objects.get("a/b") == b"old and new"
+
+
+def test_what_is_gone_is_not_rewritten_and_does_not_come_back(objects: Objects) -> None:
+    assert not objects.rewrite("a/b", lambda old: old)
+    objects.put("a/b", b"old")
+
+    def deleted_meanwhile(old: bytes) -> bytes:
+        objects.delete_prefix("a")
+        return old
+
+    assert not objects.rewrite("a/b", deleted_meanwhile)
+    assert not objects.exists("a/b")
+
+
+def test_what_somebody_else_wrote_meanwhile_stays(objects: Objects) -> None:
+    objects.put("a/b", b"old")
+
+    def replaced_meanwhile(old: bytes) -> bytes:
+        objects.put("a/b", b"newer")
+        return old
+
+    assert not objects.rewrite("a/b", replaced_meanwhile)
+    assert objects.get("a/b") == b"newer"
+
+
+def test_a_change_that_fails_leaves_the_object_as_it_was(objects: Objects) -> None:
+    objects.put("a/b", b"old")
+    with pytest.raises(ZeroDivisionError):
+        objects.rewrite("a/b", lambda old: bytes(1 // (len(old) - 3)))
+    assert [stored.path for stored in objects.list("a")] == ["a/b"]
+    assert objects.get("a/b") == b"old"

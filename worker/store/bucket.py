@@ -1,20 +1,21 @@
 """A store in S3, Google Cloud Storage or Azure, or in memory, by obstore."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, PreconditionError
 from obstore.store import ObjectStore, from_url
 
 from worker.errors import RetryLater, SegmentExportError, TellOperator
 from worker.store.interface import MissingObject, Objects, Stored, checked, damaged, missing
 
 if TYPE_CHECKING:
+    from obstore import UpdateVersion
     from obstore.store import RetryConfig
 
 # a worker that waits in here holds a slot: hand a longer outage to the run's own back-off
@@ -100,6 +101,13 @@ class Bucket:
             raise damaged(self.where, path)
         return data
 
+    def rewrite(self, path: str, change: Callable[[bytes], bytes]) -> bool:
+        """Upload on the condition that the object is still the one that was downloaded."""
+        checked(path)
+        with suppress(MissingObject):
+            return self._rewritten(path, change)
+        return False
+
     def exists(self, path: str) -> bool:
         """Ask for the object's head."""
         checked(path)
@@ -124,6 +132,18 @@ class Bucket:
         with self._translated(prefix, reading=False):
             for page in obstore.list(self._store, prefix, chunk_size=_BATCH):
                 _delete(self._store, [meta["path"] for meta in page])
+
+    def _rewritten(self, path: str, change: Callable[[bytes], bytes]) -> bool:
+        with self._translated(path):
+            found = obstore.get(self._store, path)
+            data = change(found.bytes().to_bytes())
+            known = {"e_tag": found.meta["e_tag"], "version": found.meta["version"]}
+            mode = cast("UpdateVersion", {name: value for name, value in known.items() if value is not None})
+            try:
+                obstore.put(self._store, path, data, mode=mode)
+            except PreconditionError:
+                return False
+        return True
 
     @contextmanager
     def _translated(self, path: str, *, reading: bool = True) -> Iterator[None]:

@@ -11,7 +11,7 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,6 +91,27 @@ class LocalFolder:
         if len(data) != length:
             raise damaged(self.where, path)
         return data
+
+    def rewrite(self, path: str, change: Callable[[bytes], bytes]) -> bool:
+        """Write under another name, and rename it if the object is still the one that was read."""
+        file = self._file(path)
+        draft = self._draft()
+        with self._translated():
+            try:
+                # by its folder as it is now: one that is taken away meanwhile takes the object along
+                with _opened(file.parent) as folder:
+                    before, data = _read_at(folder, file.name)
+                    _write(draft, change(data))
+                    # as old as it was: reports expire by their age
+                    os.utime(draft, ns=(before.st_mtime_ns, before.st_mtime_ns))
+                    if not _same(os.stat(file.name, dir_fd=folder), before):
+                        return False
+                    os.rename(draft, file.name, dst_dir_fd=folder)
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+            finally:
+                draft.unlink(missing_ok=True)
+        return True
 
     def exists(self, path: str) -> bool:
         """Ask for the file."""
@@ -184,6 +205,25 @@ def _is_file(file: Path) -> bool:
         return stat.S_ISREG(file.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return False
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _read_at(folder: int, name: str) -> tuple[os.stat_result, bytes]:
+    descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+    with os.fdopen(descriptor, "rb") as opened:
+        return os.fstat(descriptor), opened.read()
+
+
+def _same(now: os.stat_result, before: os.stat_result) -> bool:
+    return (now.st_ino, now.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def _write(file: Path, data: bytes) -> None:

@@ -1,7 +1,7 @@
 """What every store can do, whatever it is made of, and what it says when it can't."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
@@ -49,6 +49,13 @@ class Objects(Protocol):
 
         Raises:
             MissingObject: there is no such object.
+        """
+
+    def rewrite(self, path: str, change: Callable[[bytes], bytes]) -> bool:
+        """Put what `change` makes of an object in its place; False if it is gone or was replaced meanwhile.
+
+        An object that was deleted does not come back. A folder knows of no such step: whoever puts an object
+        in the very microseconds between its last look and its rename is overwritten.
         """
 
     def exists(self, path: str) -> bool:
