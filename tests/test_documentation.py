@@ -3,7 +3,7 @@
 import ast
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ from pydantic_core import PydanticUndefined
 
 from producer.applying import apply
 from producer.cli import cli
+from producer.yaml_tree import plain, read_tree
 from worker.errors import TellOperator
+from worker.exports.channels import Email, Slack, Webhook, form
 from worker.exports.definitions import AddressColumns, Connection, Consent, Definition, Export, Guard, Segment
 from worker.exports.failures import SENTENCES
 from worker.exports.outcomes import Outcome
@@ -36,6 +38,9 @@ MODELS: dict[str, type[Definition]] = {
     "### Exports": Export,
     "#### Guard": Guard,
     "### Address columns": AddressColumns,
+    "#### Webhook": Webhook,
+    "#### Slack": Slack,
+    "#### E-mail": Email,
 }
 WIDEST = 118
 
@@ -109,12 +114,21 @@ def test_an_example_of_a_configuration_applies(document: Path, tmp_path: Path) -
 
 def test_the_example_of_every_key_has_every_key_and_no_default() -> None:
     (example,) = [text for language, text in _FENCED.findall(CONFIGURATION.read_text()) if language == "yaml"]
-    written = yaml.safe_load(example)
-    for kind, model in (("connections", Connection), ("segments", Segment), ("exports", Export)):
-        (definition,) = written[kind].values()
-        assert definition.keys() == model.model_fields.keys() - {"name"}
-        usual = {key for key, value in definition.items() if model.model_fields[key].default == value}
-        assert usual == set()
+    # by our own reader: to YAML 1.1 the key `on` is a boolean
+    written: Any = plain(read_tree(example)[0])
+    by_type = {each["type"]: [each] for each in written["notifications"].values()}
+    kinds: list[tuple[type[Definition], Collection[dict[str, Any]]]] = [
+        (Connection, written["connections"].values()),
+        (Segment, written["segments"].values()),
+        (Export, written["exports"].values()),
+        *((form(kind), channels) for kind, channels in by_type.items()),
+    ]
+    for model, definitions in kinds:
+        every = {key for definition in definitions for key in definition}
+        assert every == model.model_fields.keys() - {"name"}
+        for definition in definitions:
+            usual = {key for key, value in definition.items() if model.model_fields[key].default == value}
+            assert usual == set()
     assert written["exports"]["weekly-newsletter"]["guard"].keys() == Guard.model_fields.keys()
 
 
