@@ -18,7 +18,8 @@ from worker.errors import SegmentExportError
 log = structlog.get_logger()
 
 _EVERY: Final = timedelta(seconds=1)
-_GENTLE: Final = 20.0  # seconds that a look may take to end
+# seconds: a mail takes 30 at most
+_GENTLE: Final = 35.0
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from worker import credentials
 from worker.broker import dead_letters
 from worker.errors import SegmentExportError
 from worker.exports.definitions import Connection
+from worker.exports.schedules import is_schedule
 from worker.keyring import VARIABLE
 from worker.settings import KEY_FILE, environ
 from worker.state.fitness import server_warnings
@@ -42,7 +43,7 @@ def inspect(producer: Producer) -> Iterator[Finding]:
         yield fail(explain(error, where))
         yield from _guarded(producer, _store, where)
     else:
-        for look in (_redis, _store, _keys, _workers, _events, _stream, _dead_letters):
+        for look in (_redis, _store, _keys, _workers, _clocks, _events, _stream, _dead_letters):
             yield from _guarded(producer, look, where)
     yield _versions()
 
@@ -172,6 +173,25 @@ def _stream(producer: Producer) -> Iterator[Finding]:
         yield warn(
             f"{counted(refused, 'event')} of the stream {name} could not be used: "
             "`redis-cli XREVRANGE se:events:refused + -` says why."
+        )
+
+
+def _clocks(producer: Producer) -> Iterator[Finding]:
+    alive, catalog = producer.clocks.alive(), producer.catalog.everything()
+    needed = catalog.notifications or any(
+        is_schedule(export.run) or export.expect_refresh for export in catalog.exports.values()
+    )
+    if alive:
+        yield ok("1 clock process is alive." if alive == 1 else f"{alive} clock processes are alive.")
+    elif needed:
+        yield fail(
+            "No clock is running, so no schedule fires and nobody is notified: start `segment-export clock`."
+        )
+    if lost := producer.outbox.undelivered():
+        channels = ", ".join(sorted({each.channel for each in lost}))
+        yield warn(
+            f"{counted(len(lost), 'notification')} could not be delivered ({channels}): "
+            "see `segment-export get notifications` for why, and try with `segment-export notify`."
         )
 
 

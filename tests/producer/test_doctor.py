@@ -1,5 +1,5 @@
 import base64
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,9 +10,12 @@ from producer.application import Producer
 from producer.findings import Finding
 from producer.health import inspect
 from producer.stream import StreamConsumer
+from tests.clock.installation import declare, export
 from tests.producer.conftest import SegmentExport
 from worker import credentials
+from worker.exports.channels import Slack
 from worker.exports.definitions import Connection, Consent
+from worker.exports.runs import Trigger
 from worker.keyring import Keyring
 from worker.settings import Settings
 
@@ -179,3 +182,32 @@ def test_doctor_prints_a_line_each_and_exits_with_1_if_something_fails(segment_e
     lines = result.stdout.splitlines()
     assert all(line[:6] in {"ok    ", "warn  ", "fail  "} for line in lines)
     assert lines[-1].startswith("ok    segment-export ")
+
+
+NO_CLOCK = "No clock is running, so no schedule fires and nobody is notified: start `segment-export clock`."
+
+
+@pytest.mark.parametrize("keys", [{"run": "0 6 * * *"}, {"expect_refresh": "26h"}])
+def test_a_schedule_without_a_clock_fails(server: Producer, keys: dict[str, str]) -> None:
+    declare(server, export())
+    assert NO_CLOCK not in levels(list(inspect(server)), "fail")
+    declare(server, export(**keys))
+    assert NO_CLOCK in levels(list(inspect(server)), "fail")
+    server.clocks.seen()
+    assert NO_CLOCK not in levels(list(inspect(server)), "fail")
+    assert "1 clock process is alive." in levels(list(inspect(server)), "ok")
+
+
+def test_a_notification_that_was_given_up_is_warned_of(server: Producer) -> None:
+    server.catalog.save(notifications=[Slack(name="team", type="slack", url="env:URL")])
+    assert NO_CLOCK in levels(list(inspect(server)), "fail")
+    server.runs.create("r1", export="weekly", trigger=Trigger("manual"))
+    server.runs.stop("r1", status="canceled", sentence="Canceled.")
+    (happening,) = server.outbox.happenings()
+    server.outbox.fan_out(happening, ["team"])
+    (delivery,) = server.outbox.claim(timedelta(minutes=1))
+    server.outbox.give_up(delivery, "Notification team was not told: its address answered 500.")
+    assert any(
+        warning.startswith("1 notification could not be delivered (team)")
+        for warning in levels(list(inspect(server)), "warn")
+    )
