@@ -13,6 +13,7 @@ from producer.application import Producer
 from producer.notifications.dispatch import Dispatcher
 from producer.refreshes import Refreshes
 from producer.schedules import Schedules
+from producer.stream import StreamConsumer
 from worker.errors import SegmentExportError
 
 log = structlog.get_logger()
@@ -44,16 +45,21 @@ def chores(producer: Producer) -> list[Chore]:
 
 
 def run(producer: Producer, wait: Callable[[], object]) -> None:
-    """Do all chores until `wait` comes back; each ends what it has begun."""
+    """Do all chores, and read events if there is a stream, until `wait` comes back; all end gently."""
     stopping = Event()
     threads = [
         Thread(target=_repeat, args=(chore, stopping), name=chore.name, daemon=True)
         for chore in chores(producer)
     ]
+    events = StreamConsumer.of(producer)
     for thread in threads:
         thread.start()
+    if events is not None:
+        events.start()
     wait()
     stopping.set()
+    if events is not None:
+        events.stop()
     for thread in threads:
         thread.join(_GENTLE)
     producer.clocks.gone()

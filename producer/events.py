@@ -10,6 +10,7 @@ from producer.application import Producer
 from worker.errors import Conflicts, UsageError
 from worker.exports.definitions import Export, why_inactive
 from worker.exports.runs import RunDocument, Trigger, new_run_id
+from worker.exports.schedules import MANUAL
 from worker.state.catalog import close_matches
 
 # it becomes a part of paths and of Redis keys
@@ -66,11 +67,17 @@ def run_export(producer: Producer, name: str, *, full: bool = False) -> RunDocum
 def run_all(
     producer: Producer, *, full: bool = False, wanted: Callable[[Export], bool] | None = None
 ) -> list[RunDocument]:
-    """Start all exports that run by themselves, on demand; those with `run: manual` are left out.
+    """Start all exports that run by themselves, on a refresh or a schedule, on demand.
+
+    Those with `run: manual` are left out, and so are those that are detached or disabled.
 
     `wanted` leaves out others.
     """
-    names = [export.name for export in producer.catalog.exports_for(None) if wanted is None or wanted(export)]
+    names = [
+        export.name
+        for export in producer.catalog.exports()
+        if export.run != MANUAL and not why_inactive(export) and (wanted is None or wanted(export))
+    ]
     return [_start(producer, name, Trigger("manual"), full=full) for name in names]
 
 

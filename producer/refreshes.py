@@ -6,7 +6,7 @@ import msgspec
 import structlog
 
 from producer.application import Producer
-from worker.exports.definitions import Export
+from worker.exports.definitions import Export, why_inactive
 from worker.exports.schedules import is_late
 from worker.state.timetable import Expected, moment
 
@@ -29,7 +29,7 @@ class Refreshes:
         now = now or self._timetable.now()
         noted, refreshed = self._timetable.noted("expected"), self._timetable.refreshed()
         readable = self._producer.catalog.everything().exports
-        expecting = {name: export for name, export in readable.items() if export.expect_refresh}
+        expecting = {name: export for name, export in readable.items() if _expects(export)}
         for name, export in expecting.items():
             self._watch(export, noted.get(name, ""), refreshed.get(name, 0), now)
         existing = self._timetable.exports()
@@ -49,3 +49,8 @@ class Refreshes:
         told, late = Expected(expected.since, told=since), f"{export.name}@{since}"
         if self._timetable.note("expected", export.name, before, told, late=late):
             log.warning("refresh.late", export=export.name, since=moment(since).isoformat())
+
+
+def _expects(export: Export) -> bool:
+    """Whether a refresh of this export is waited for; of one that is disabled or detached none is."""
+    return bool(export.expect_refresh) and not why_inactive(export)

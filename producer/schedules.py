@@ -8,7 +8,7 @@ import msgspec
 import structlog
 
 from producer.application import Producer
-from worker.exports.definitions import Export
+from worker.exports.definitions import Export, why_inactive
 from worker.exports.runs import Trigger
 from worker.exports.schedules import due, is_schedule
 from worker.state.timetable import Fired, moment
@@ -65,8 +65,8 @@ class Schedules:
 
 
 def is_scheduled(export: Export) -> bool:
-    """Whether a schedule runs this export."""
-    return is_schedule(export.run)
+    """Whether a schedule runs this export; one that is disabled or detached counts anew when it is back."""
+    return is_schedule(export.run) and not why_inactive(export)
 
 
 def run_id_of(export: str, at: datetime) -> str:

@@ -1,4 +1,4 @@
-"""clock: schedules and notifications."""
+"""clock: schedules, notifications, and events from a Redis stream."""
 
 import signal
 
@@ -10,7 +10,10 @@ from producer.application import Producer
 @click.command()
 @click.pass_obj
 def clock(producer: Producer) -> None:
-    """Fire schedules and send notifications, until SIGTERM or Ctrl-C; on several machines if you like."""
+    """Fire schedules and send notifications, until SIGTERM or Ctrl-C; on several machines if you like.
+
+    Where SEGMENT_EXPORT_STREAM is set, events are read from that stream too.
+    """
     from producer.clock import run  # noqa: PLC0415 (slow, and help needs none of it)
     from worker.logs import configure  # noqa: PLC0415 (as above)
 

@@ -26,7 +26,12 @@ from worker.exports.runs import RunDocument
 
 @click.command()
 @click.argument("export", required=False)
-@click.option("--all", "all_exports", is_flag=True, help="Run all exports that have run: on_refresh.")
+@click.option(
+    "--all",
+    "all_exports",
+    is_flag=True,
+    help="Run all exports that run by themselves: on a refresh or a schedule.",
+)
 @click.option("--full", is_flag=True, help="Send every profile, also those that have not changed.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be done; send nothing and keep nothing.")
 @click.option("--show", is_flag=True, help="With --dry-run: show addresses as they are.")
@@ -99,8 +104,10 @@ def _several(
     desk: Desk, runs: Sequence[RunDocument], *, refresh_id: str | None, wait: bool, as_json: bool
 ) -> None:
     if not runs:
-        takes = "" if refresh_id is None else " and takes one of these segments"
-        note(f"Nothing to run: no export has run: on_refresh{takes}.")
+        which = (
+            "runs by itself" if refresh_id is None else "has run: on_refresh and takes one of these segments"
+        )
+        note(f"Nothing to run: no export {which}.")
     if wait and runs:
         ended = wait_for(desk, [run.run_id for run in runs])
         finish(ended, _document(refresh_id, ended), as_json=as_json)

@@ -84,7 +84,8 @@ class LastRun(Document):
 class ExportView(Export):
     """An export, how it stands, and what this caller may do with it.
 
-    `status` is `detached`, `disabled`, or that of its newest run: `never_run` if there is none.
+    `status` is `detached`, `disabled`, or that of its newest run: `never_run` if there is none. `next_run` is
+    when its schedule is due, if it has one.
     """
 
     model_config = ConfigDict(defer_build=True)
@@ -92,6 +93,7 @@ class ExportView(Export):
     made: Made | None = None
     status: str
     last_run: LastRun | None = None
+    next_run: datetime | None = None
     permissions: list[str] = Field(default_factory=list, description="names of operations")
     warnings: list[str] = Field(default_factory=list, description="sentences")
 

@@ -1,6 +1,7 @@
 """How exports stand: their last run, what a caller may do with them, and what will not fit."""
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Final
 
@@ -10,9 +11,10 @@ from producer.operations.changing import may_touch, provenance
 from producer.operations.documents import ExportView, LastRun, Made
 from producer.summary import left_out
 from producer.wording import number
-from worker.exports.definitions import Export
+from worker.exports.definitions import Export, why_inactive
 from worker.exports.outcomes import Outcome
 from worker.exports.runs import RunDocument
+from worker.exports.schedules import following, is_schedule
 from worker.state.catalog import Definitions
 
 _LOOKS: Final = ("show_export",)
@@ -48,6 +50,7 @@ class Standings:
                 "made": self._made.get(f"export {export.name}"),
                 "status": _status(export, last),
                 "last_run": _last_run(last) if last else None,
+                "next_run": _next_run(export, datetime.now(UTC)),
                 "permissions": self._permissions(export),
                 "warnings": list(self._warnings(export, last)),
             }
@@ -92,6 +95,12 @@ def _people(run: RunDocument) -> int:
     """Different addresses that a run read: at least so many contacts the account needs."""
     nobody = (Outcome.INVALID, Outcome.DUPLICATE, Outcome.SUPPRESSED)
     return run.profiles["read"] - sum(run.profiles[name] for name in nobody)
+
+
+def _next_run(export: Export, now: datetime) -> datetime | None:
+    if not is_schedule(export.run) or why_inactive(export):
+        return None
+    return following(export.run, export.time_zone, now)
 
 
 def _status(export: Export, last: RunDocument | None) -> str:

@@ -2,10 +2,12 @@
 
 import signal
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from producer.application import Producer
+from producer.events import run_all
 from producer.schedules import Schedules, run_id_of
 from tests.clock.conftest import SilentBell
 from tests.clock.installation import command, declare, export, python
@@ -63,6 +65,26 @@ def test_a_changed_line_counts_from_now(
     assert runs_of(producer) == []
     schedules.look(START + timedelta(hours=6))
     assert len(runs_of(producer)) == 1
+
+
+@pytest.mark.parametrize("inactive", [{"enabled": False}, {"connection": None}])
+def test_who_does_not_run_fires_nothing_and_counts_anew_later(
+    producer: Producer, schedules: Schedules, inactive: dict[str, Any]
+) -> None:
+    declare(producer, export(run=EVERY_MINUTE))
+    schedules.look(START)
+    declare(producer, export(run=EVERY_MINUTE, **inactive))
+    schedules.look(START + timedelta(hours=1))
+    declare(producer, export(run=EVERY_MINUTE))
+    schedules.look(START + timedelta(hours=2))
+    assert runs_of(producer) == []
+    schedules.look(START + timedelta(hours=2) + MINUTE)
+    assert len(runs_of(producer)) == 1
+
+
+def test_running_all_takes_those_with_a_schedule_too(producer: Producer) -> None:
+    declare(producer, export("daily", run=EVERY_MINUTE), export("by-hand", run="manual"), export("weekly"))
+    assert [run.export for run in run_all(producer)] == ["daily", "weekly"]
 
 
 @pytest.mark.parametrize("way", ["on_refresh", "manual"])

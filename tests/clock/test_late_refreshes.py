@@ -42,6 +42,16 @@ def test_what_never_came_is_told_of_once(producer: Producer, refreshes: Refreshe
     assert happening.subject == f"weekly@{round(now.timestamp() * 1000)}"
 
 
+def test_nobody_waits_for_a_refresh_of_what_does_not_run(producer: Producer, refreshes: Refreshes) -> None:
+    now = producer.timetable.now()
+    refreshes.look(now)
+    declare(producer, export(expect_refresh="26h", enabled=False))
+    refreshes.look(now + 30 * HOUR)
+    declare(producer, export(expect_refresh="26h"))
+    refreshes.look(now + 40 * HOUR)
+    assert late(producer) == []
+
+
 def test_after_a_refresh_a_new_period_begins(producer: Producer, refreshes: Refreshes) -> None:
     now = producer.timetable.now()
     refreshes.look(now - 100 * HOUR)

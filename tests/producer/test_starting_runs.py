@@ -168,7 +168,7 @@ def test_a_refresh_that_nobody_listens_to_says_so(producer: Producer, segment_ex
     assert result.exit_code == 0
     assert json.loads(result.stdout) == {"refresh_id": "r1", "runs": []}
     assert "Nothing to run" in result.stderr
-    assert segment_export("run", "--all").stderr == "Nothing to run: no export has run: on_refresh.\n"
+    assert segment_export("run", "--all").stderr == "Nothing to run: no export runs by itself.\n"
     assert producer.runs.recent() == []
 
 
