@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 import structlog
 
-from worker.errors import TellOperator
+from worker.errors import TellOperator, Unavailable
 from worker.exports.definitions import Connection
 from worker.exports.statuses import OTHERS, SUBSCRIBED, status_frame
 from worker.jobs.accounts import Accounts
@@ -21,6 +21,8 @@ from worker.store.objects import Objects, Sealer
 log = structlog.get_logger()
 
 _PAGE: Final = 1000
+_MARGIN: Final = 50
+"""Whoever leaves a list while it is read lets all behind them move up: so many are read twice."""
 _OVERLAP: Final = timedelta(minutes=10)
 """Clocks differ, and a list that changes while it is read may skip members: read some again."""
 _WHOLE_EVERY: Final = timedelta(days=7)
@@ -46,8 +48,8 @@ class Consent:
     ) -> pl.DataFrame:
         """Whose status is not `subscribed`: `address_hash` and `status`, each address once.
 
-        `everybody` reads the subscribed members too, every time: for an audience whose batch call wants a
-        status for all.
+        `everybody` reads all members, every time: for an audience whose batch call wants a status for all,
+        where somebody overlooked would be sent as if they were new.
 
         Raises:
             RetryLater: Mailchimp can't be asked for the moment; nobody is taken for unknown then.
@@ -55,30 +57,32 @@ class Consent:
         """
         now = datetime.now(UTC)
         known = self._remembered(connection.name, audience_id)
-        if known is not None and now - known.whole_at > _WHOLE_EVERY:
+        if known is not None and (everybody or now - known.whole_at > _WHOLE_EVERY):
             known = None
-        since = known.read_at - _OVERLAP if known else None
-        with ThreadPoolExecutor(len(OTHERS), "consent") as pool:
-            readings = [
-                pool.submit(self._read, connection, audience_id, run_id, status, since) for status in OTHERS
-            ]
-        pages = [pl.DataFrame(schema=STATUSES), *(reading.result() for reading in readings)]
-        # whoever is listed twice has changed in between: the later listing counts
-        changed = pl.concat(pages).unique("address_hash", keep="last", maintain_order=True)
-        rows = changed
-        if known is not None:
-            rows = pl.concat([known.rows.join(changed, on="address_hash", how="anti"), changed])
+        changed = self._others(connection, audience_id, run_id, known.read_at - _OVERLAP if known else None)
+        rows = _newer(known.rows, changed) if known else changed
         subscribed = pl.DataFrame(schema=STATUSES)
         if everybody:
             listed = self._read(connection, audience_id, run_id, SUBSCRIBED, None).unique("address_hash")
-            subscribed = listed.join(changed, on="address_hash", how="anti")
-            # what is remembered of them is older: whoever has confirmed or come back is subscribed now
-            rows = rows.join(subscribed, on="address_hash", how="anti")
+            # whoever left while they were read is in neither list
+            rows = _newer(rows, self._others(connection, audience_id, run_id, now - _OVERLAP))
+            subscribed = listed.join(rows, on="address_hash", how="anti")
         if remember:
             remembered = Remembered(rows, now, known.whole_at if known else now)
             save_audience(self._objects, self._sealer, connection.name, audience_id, remembered)
         log.info("audience.read", whole=known is None, changed=changed.height, known=rows.height)
         return pl.concat([rows, subscribed])
+
+    def _others(
+        self, connection: Connection, audience_id: str, run_id: str, since: datetime | None
+    ) -> pl.DataFrame:
+        """Who is not subscribed; whoever is listed twice has changed in between: the later listing counts."""
+        with ThreadPoolExecutor(len(OTHERS), "consent") as pool:
+            readings = [
+                pool.submit(self._read, connection, audience_id, run_id, status, since) for status in OTHERS
+            ]
+        pages = [pl.DataFrame(schema=STATUSES), *(reading.result() for reading in readings)]
+        return pl.concat(pages).unique("address_hash", keep="last", maintain_order=True)
 
     def _remembered(self, connection: str, audience_id: str) -> Remembered | None:
         try:
@@ -108,6 +112,12 @@ class Consent:
 
             page = self._accounts.call(connection, run_id, ask)
             yield status_frame((email, status) for email, _ in page.members)
-            if not page.members:
-                return
-            offset, total = offset + len(page.members), page.total
+            read, total = offset + len(page.members), page.total
+            if not page.members and read < total:
+                raise Unavailable("Mailchimp's list of members ends before its own count: it is read again.")
+            offset = max(read - _MARGIN, offset + 1) if read < total else read
+
+
+def _newer(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
+    """What is known after a second reading; it counts where both have somebody."""
+    return pl.concat([before.join(after, on="address_hash", how="anti"), after])
