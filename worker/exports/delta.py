@@ -70,9 +70,9 @@ def hold_against(survey: Survey, standing: Standing) -> Survey:
     if standing.asked is not None:
         rows = _only(rows, standing.asked)
     if standing.out is not None and standing.out.height:
-        rows = _with_reason(rows, standing.out, ["address_hash"])
+        rows = suppressed(rows, standing.out, ["address_hash"])
     if standing.refused is not None and standing.refused.height and standing.asked is None:
-        rows = _with_reason(rows, standing.refused, ["address_hash", "payload_hash"])
+        rows = suppressed(rows, standing.refused, ["address_hash", "payload_hash"])
     if standing.accepted is not None and not standing.full:
         rows = _unchanged(rows, standing.accepted, asked=standing.asked is not None)
     return msgspec.structs.replace(survey, rows=rows)
@@ -104,7 +104,8 @@ def _statuses(rows: pl.DataFrame, known: pl.DataFrame | None) -> pl.Series:
     return addresses.join(known, on="address_hash", how="left", maintain_order="left")["status"].fill_null(0)
 
 
-def _with_reason(rows: pl.DataFrame, reasons: pl.DataFrame, on: Sequence[str]) -> pl.DataFrame:
+def suppressed(rows: pl.DataFrame, reasons: pl.DataFrame, on: Sequence[str]) -> pl.DataFrame:
+    """The rows with those marked that are to be sent and have a reason against it, `why`, by `on`."""
     known = reasons.rename({"why": "reason"})
     joined = rows.join(known, on=list(on), how="left", maintain_order="left")
     hit = pl.col("reason").is_not_null() & (pl.col("verdict") == int(RowVerdict.SEND))

@@ -1,10 +1,15 @@
 """People whose address changed: found by the key that the source has for them."""
 
+from typing import Final
+
+import msgspec
 import polars as pl
 
+from worker.exports.delta import Why, suppressed
 from worker.exports.plan import RowVerdict, Survey
 
-MOVED = {"address_hash": pl.UInt128(), "old_hash": pl.UInt128()}
+MOVED: Final = {"address_hash": pl.UInt128(), "old_hash": pl.UInt128()}
+_SAID_NO: Final = (Why.UNSUBSCRIBED, Why.ARCHIVED)
 
 
 def find_moves(found: Survey, accepted: pl.DataFrame | None) -> pl.DataFrame:
@@ -22,3 +27,19 @@ def find_moves(found: Survey, accepted: pl.DataFrame | None) -> pl.DataFrame:
     new = now.join(accepted, on="address_hash", how="anti").select("address_hash", "key_hash")
     old = before.select(pl.col("address_hash").alias("old_hash"), "key_hash")
     return new.join(old, on="key_hash", how="inner").select(list(MOVED))
+
+
+def hold_those_out(
+    found: Survey, moves: pl.DataFrame, out: pl.DataFrame | None
+) -> tuple[Survey, pl.DataFrame]:
+    """The survey and the moves without those who are out (`OUT`) under their old address.
+
+    Whoever said no has said it whatever their address is now: they are suppressed. An address that bounced
+    says nothing of the new one, which is sent as any other.
+    """
+    if out is None or moves.is_empty():
+        return found, moves
+    old = moves.join(out.rename({"address_hash": "old_hash"}), on="old_hash", how="inner")
+    said_no = old.filter(pl.col("why").is_in([int(why) for why in _SAID_NO])).select("address_hash", "why")
+    rows = suppressed(found.rows, said_no, ["address_hash"])
+    return msgspec.structs.replace(found, rows=rows), moves.join(old, on="old_hash", how="anti")

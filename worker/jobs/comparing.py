@@ -14,7 +14,7 @@ from worker.exports.delta import LEFT, Standing, hold_against, leavers
 from worker.exports.guard import Change
 from worker.exports.hashes import from_bytes
 from worker.exports.mapping import lacking_fields
-from worker.exports.moves import find_moves
+from worker.exports.moves import find_moves, hold_those_out
 from worker.exports.planning import PlanSettings, Survey, Table, survey
 from worker.exports.statuses import CODES, kept_out
 from worker.jobs.accounts import Accounts
@@ -107,7 +107,7 @@ class Comparing:
         full = is_full and wish.asked is None
         standing = self._standing(export, connection, wish, previous=previous, manners=manners, full=full)
         found = hold_against(surveyed, standing)
-        moves = find_moves(found, standing.accepted)
+        found, moves = hold_those_out(found, find_moves(found, standing.accepted), standing.out)
         return Compared(
             export=export,
             connection=connection,
