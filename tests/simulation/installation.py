@@ -2,7 +2,7 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -13,16 +13,18 @@ import redis
 from tests.mailchimp_standin import LIST_ID, Standin
 from tests.mailchimp_standin.reports import StatusChange
 from tests.mailchimp_standin.validation import MergeField
-from tests.simulation.driver import Driver, Weather
+from tests.simulation.driver import CALM, Driver, Weather
 from tests.simulation.expected import Manner, Row
 from worker.errors import SegmentExportError
 from worker.exports.definitions import Connection, Consent, Export, Segment
+from worker.exports.outcomes import ReportLine
 from worker.exports.runs import RunDocument
 from worker.store.audiences import load_audience
 from worker.store.reports import read_lines
 from worker.store.snapshots import read_manifest
 
 CHUNK: Final = 3
+_LOOKS: Final = range(1, 5_000)
 EXPORT, CONNECTION = "weekly", "newsletter"
 SEGMENTS: Final = ("loyal", "churning")
 COLUMNS: Final = {"FNAME": "first_name", "CITY": "city", "VISITS": "visits"}
@@ -61,7 +63,7 @@ class Installation:
         self._folder = folder
         self._changes_seen = 0
 
-    def apply(self, manner: Manner) -> None:
+    def apply(self, manner: Manner, **more: Any) -> None:
         """Declares the export anew."""
         consent = Consent(agreed_by="dana@example.com", agreed_on=date(2026, 11, 23))
         connection = Connection(
@@ -82,13 +84,23 @@ class Installation:
             mode=manner.mode,
             on_leave=manner.on_leave,
             status_if_new=manner.status_if_new,
+            **more,
         )
         self.driver.catalog.save([connection], segments, [export])
 
     def refresh(
-        self, tables: Sequence[Sequence[Row]], weather: Weather, *, full: bool, cancel: int = 0
+        self,
+        tables: Sequence[Sequence[Row]],
+        weather: Weather = CALM,
+        *,
+        full: bool = False,
+        cancel: int = 0,
+        hook: Callable[[], None] | None = None,
     ) -> RunDocument:
-        """Runs the export to its end; `cancel` is the look outwards at which somebody cancels it."""
+        """Runs the export to its end; `cancel` is the look outwards at which somebody cancels it.
+
+        `hook` is called at every look.
+        """
         self.runs += 1
         # statuses that were changed before are told by whole seconds
         self.driver.wait(timedelta(minutes=1))
@@ -96,11 +108,14 @@ class Installation:
         self._write(self._folder / refresh_id, tables)
         self.standin.reset_statistics()
 
-        def stop() -> None:
-            self.driver.hear(self.driver.runs.stop(run_id, status="canceled", sentence="Canceled.")[1])
-
+        hooks = dict.fromkeys(_LOOKS, hook) if hook else {cancel: self.cancel} if cancel else {}
         self.driver.start(run_id, EXPORT, refresh_id=refresh_id, segments=SEGMENTS, full=full)
-        return self.driver.finish(run_id, weather, {cancel: stop} if cancel else {})
+        return self.driver.finish(run_id, weather, hooks)
+
+    def cancel(self) -> None:
+        """Cancels the run that was started last."""
+        stop = self.driver.runs.stop
+        self.driver.hear(stop(f"run-{self.runs}", status="canceled", sentence="Canceled.")[1])
 
     def calls(self) -> dict[str, int]:
         """Calls of the last run, by endpoint."""
@@ -108,10 +123,14 @@ class Installation:
 
     def reported(self, run_id: str) -> tuple[Counter[str], bool]:
         """Lines of a run's report, by outcome; and whether it says that there should be more."""
-        parts, keyring = self.driver.runs.report_parts(run_id), self.driver.settings.keyring()
-        lines = list(read_lines(self.driver.store, keyring, run_id, parts))
+        lines = self.lines(run_id)
         named = [line for line in lines if line.code != "not_planned"]
         return Counter(line.outcome for line in named), len(named) < len(lines)
+
+    def lines(self, run_id: str) -> list[ReportLine]:
+        """A run's report."""
+        parts, keyring = self.driver.runs.report_parts(run_id), self.driver.settings.keyring()
+        return list(read_lines(self.driver.store, keyring, run_id, parts))
 
     def new_status_changes(self) -> list[StatusChange]:
         """Changes of members' statuses by calls, since this was asked last."""

@@ -12,7 +12,7 @@ from worker.exports.runs import Lint, Trigger
 from worker.state import keys
 from worker.state.runs import PlanClaim, Runs, TooManyPlans
 from worker.state.scripts import Bell, Transitions
-from worker.state.slots import Lease, Slots
+from worker.state.slots import Child, Lease, ParkReason, Slots
 
 NOW = 1_700_000_000_000
 REFRESH = Trigger("refresh", "2026-11-24")
@@ -268,6 +268,44 @@ def test_stopping_a_run_awaits_its_open_calls_and_fails_the_rest(ledger: Ledger)
     profiles = ledger.runs.document("r1").profiles
     assert (profiles["created"], profiles["failed"]) == (10, 110)
     assert {chunk.reason for chunk in ledger.runs.failed_chunks("r1").values()} == {"not_sent"}
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [
+        (ParkReason.UNAVAILABLE, "unseen"),
+        (ParkReason.THROTTLED, "not_sent"),
+        (ParkReason.DEFERRED, "not_sent"),
+    ],
+)
+def test_a_stopped_run_tells_who_may_have_arrived(ledger: Ledger, reason: ParkReason, code: str) -> None:
+    """A call was made and its end not seen: what is given up then may be at Mailchimp all the same."""
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    claim, bells = ledger.planned("r1")
+    ledger.runs.seal(claim, [])
+    lease = Lease("c", "r1", bells[0].chunk, bells[0].token)
+    assert ledger.slots.begin(lease) is not None
+    ledger.slots.park(
+        lease, reason=reason, delay=timedelta(seconds=9), may_be_open=False, took=timedelta(seconds=1)
+    )
+    ledger.runs.stop("r1", status="canceled", sentence="Canceled.")
+    (given_up,) = ledger.runs.failed_chunks("r1").values()
+    assert (given_up.reason, given_up.unsure) == (code, code == "unseen")
+
+
+def test_parts_that_an_answer_left_out_may_have_arrived(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    claim, bells = ledger.planned("r1")
+    ledger.runs.seal(claim, [])
+    lease = Lease("c", "r1", bells[0].chunk, bells[0].token)
+    assert ledger.slots.begin(lease) is not None
+    ledger.slots.settle(
+        lease, took=timedelta(seconds=1), outcomes={"created": 8}, children=[Child([3, 4])], attempts=1
+    )
+    ledger.runs.stop("r1", status="canceled", sentence="Canceled.")
+    assert [(each.members, each.unsure) for each in ledger.runs.failed_chunks("r1").values()] == [
+        ([3, 4], True)
+    ]
 
 
 def test_profiles_of_a_plan_that_broke_off_count_as_failed(ledger: Ledger) -> None:

@@ -1,6 +1,6 @@
 """Corrects a run's snapshot at its end: who was not accepted does not count, refusals are remembered."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -8,13 +8,15 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from worker.exports.delta import NO_PAYLOAD, rebit
+from worker.exports.delta import NO_PAYLOAD
+from worker.exports.failures import UNANSWERED
 from worker.exports.hashes import to_bytes
+from worker.exports.membership import identity
 from worker.exports.outcomes import Outcome, ReportLine
 from worker.exports.quarantine import Quarantined, classify, until
 from worker.exports.statuses import hash_of
 from worker.exports.uploading import Refusal
-from worker.jobs.memory import Memory
+from worker.jobs.memory import Memory, in_bits_of
 from worker.store.objects import MissingObject
 from worker.store.snapshots import Manifest, UnreadableSnapshot
 
@@ -23,15 +25,27 @@ _NOT_ACCEPTED: Final = frozenset({Outcome.REJECTED, Outcome.SUPPRESSED, Outcome.
 
 @dataclass(frozen=True)
 class Ending:
-    """What a run's end knows: the lines of those sent and not taken, and who still has a lost tag."""
+    """What a run's end knows: the lines of those sent and not taken, and who still has a lost tag.
+
+    `unsure` are addresses of failed ones whom Mailchimp may have taken all the same.
+    """
 
     refused: Sequence[ReportLine]
     undone: Sequence[str]
+    unsure: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, lines: Iterable[ReportLine], undone: Sequence[str]) -> "Ending":
+    def of(cls, lines: Iterable[ReportLine], undone: Sequence[str], unsure: Iterable[str]) -> "Ending":
         """Keeps of the report what concerns the snapshot."""
-        return cls([line for line in lines if line.outcome in _NOT_ACCEPTED], undone)
+        refused = [line for line in lines if line.outcome in _NOT_ACCEPTED]
+        unanswered = {identity(line.email) for line in refused if line.code == UNANSWERED}
+        return cls(refused, undone, frozenset(unsure) | unanswered)
+
+    @property
+    def untouched(self) -> Iterator[str]:
+        """Who can't have been reached by a call of this run."""
+        failed = (identity(line.email) for line in self.refused if line.outcome == Outcome.FAILED)
+        return (address for address in failed if address not in self.unsure)
 
 
 def correct(
@@ -52,7 +66,7 @@ def correct(
         draft = memory.manifest(export, version)
     except MissingObject:
         return ""
-    out = hash_of([line.email for line in ending.refused] + list(ending.undone)).unique()
+    out = hash_of([identity(line.email) for line in ending.refused] + list(ending.undone)).unique()
     drafted = memory.rows(draft, out)
     excluded = drafted["address_hash"]
     corrected = msgspec.structs.replace(
@@ -62,34 +76,46 @@ def correct(
         members=sum(draft.shards) - excluded.len(),
         quarantine=_quarantine(draft, ending.refused, drafted, quarantine_days),
     )
-    memory.commit(corrected, _once_accepted(memory, before, draft, drafted, out))
+    memory.commit(corrected, _still_tagged(ending, drafted, _accepted_before(memory, before, draft, out)))
     return corrected.version
 
 
-def _once_accepted(
-    memory: Memory, before: str, draft: Manifest, drafted: pl.DataFrame, out: pl.Series
-) -> pl.DataFrame:
-    """Those who were accepted before this run: their tags are still there, whatever became of them now."""
+def _still_tagged(ending: Ending, drafted: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFrame:
+    """Those who have tags of ours, or may have, whatever became of them now: they lose them when they leave.
+
+    What was to be taken off is off, but of those undone. Who was never reached may have the same tag from
+    somebody else, so only what was accepted earlier counts.
+    """
+    unsure = drafted.filter(_among(ending.unsure)).join(earlier, on="address_hash", how="anti")
+    rows = pl.concat([earlier, unsure.select(earlier.columns)])
+    had, now = pl.col("tags"), pl.col("now")
+    stay = pl.when(_among(ending.undone) | now.is_null()).then(had).otherwise(had & now)
+    put = pl.when(_among(ending.untouched) | now.is_null()).then(0).otherwise(now)
+    return (
+        rows.join(drafted.select("address_hash", now="tags"), on="address_hash", how="left")
+        .with_columns(tags=stay | put, payload_hash=pl.lit(NO_PAYLOAD, dtype=pl.UInt128))
+        .drop("now")
+    )
+
+
+def _among(addresses: Iterable[str]) -> pl.Expr:
+    return pl.col("address_hash").is_in(hash_of(addresses).implode())
+
+
+def _accepted_before(memory: Memory, before: str, draft: Manifest, wanted: pl.Series) -> pl.DataFrame:
+    """Who of these was accepted before this run, and with which tags, as bits of this run's segments."""
+    none = memory.rows(draft, wanted.clear())
     if not before:
-        return drafted.clear()
+        return none
     try:
         earlier = memory.manifest(draft.export, before)
         if earlier.audience_id != draft.audience_id:
-            return drafted.clear()
-        rows = memory.rows(earlier, out)
+            return none
+        rows = memory.rows(earlier, wanted)
     except (MissingObject, UnreadableSnapshot):
         # this run has sent everything for want of it
-        return drafted.clear()
-    now = drafted.select("address_hash", pl.col("tags").alias("new"))
-    return (
-        rows.with_columns(rebit(rows["tags"], earlier.tags, draft.tags))
-        .join(now, on="address_hash", how="left")
-        .with_columns(
-            tags=pl.col("tags") | pl.col("new").fill_null(0),
-            payload_hash=pl.lit(NO_PAYLOAD, dtype=pl.UInt128),
-        )
-        .drop("new")
-    )
+        return none
+    return rows.with_columns(in_bits_of(rows["tags"], earlier, draft.segments, draft.tags))
 
 
 def _quarantine(
@@ -103,7 +129,7 @@ def _quarantine(
     for line in refused:
         fate = classify(Refusal(line.email, line.code, line.message, line.field))
         end = until(now, fate, days)
-        known = hashes.get(line.email.strip().lower())
+        known = hashes.get(identity(line.email))
         if line.outcome == Outcome.FAILED or end is None or known is None or not days:
             continue
         address, payload = (number.to_bytes(16, "little") for number in known)

@@ -1,6 +1,7 @@
 """Finishes a run: the report of what was not delivered, the snapshot, the final state, staged data away."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import Final
@@ -31,6 +32,20 @@ log = structlog.get_logger()
 
 _SAMPLE: Final = 5
 _ADDRESSES: Final = msgspec.json.Decoder(list[str])
+_PAIRS: Final = msgspec.json.Decoder(list[tuple[str, str]])
+
+
+@dataclass
+class _Failures:
+    """What was not delivered: its report parts, whose tags are still there, who may have arrived.
+
+    `lost`: some of it can't be named, since what was staged is gone.
+    """
+
+    parts: list[str] = field(default_factory=list)
+    undone: list[str] = field(default_factory=list)
+    unsure: list[str] = field(default_factory=list)
+    lost: bool = False
 
 
 class FinishJob:
@@ -80,9 +95,10 @@ class FinishJob:
     def _finish(self, claim: FinishClaim, facts: RunFacts) -> None:
         before = self._runs.snapshot(facts.export)
         try:
-            parts, undone = self._report_failures(claim, facts)
+            failures = self._report_failures(claim, facts)
+            parts = failures.parts
             self._check_sample(facts, parts)
-            snapshot = self._correct(claim, facts, before, parts, undone)
+            snapshot = self._correct(claim, facts, before, failures)
         except SegmentExportError as error:
             log.error("finish.waits", reason=str(error))
             return  # the claim lapses, and the sweeper rings again
@@ -94,16 +110,15 @@ class FinishJob:
                 self._memory.drop(facts.export, before)
         self._ring(bells)
 
-    def _correct(
-        self, claim: FinishClaim, facts: RunFacts, before: str, parts: Sequence[str], undone: Sequence[str]
-    ) -> str:
+    def _correct(self, claim: FinishClaim, facts: RunFacts, before: str, failures: _Failures) -> str:
         days = self._quarantine_days(facts.export)
-        if days is None or facts.broke_off:
-            # what a plan that broke off, or is void, has drafted names people who were never sent
+        if days is None or facts.broke_off or failures.lost:
+            # what a plan that broke off, or is void, has drafted names people who were never sent, and nobody
+            # can tell who was in a chunk that is lost
             return ""
-        lines = self._lines(facts, parts)
+        lines = self._lines(facts, failures.parts)
         version = f"{facts.run_id}-{facts.epoch}"
-        ending = Ending.of(lines, undone)
+        ending = Ending.of(lines, failures.undone, failures.unsure)
         return correct(
             self._memory,
             facts.export,
@@ -126,23 +141,26 @@ class FinishJob:
         written = [name for name in self._runs.report_parts(facts.run_id) if not name.startswith("plan-")]
         return read_lines(self._objects, self._sealer, facts.run_id, sorted({*written, *parts}))
 
-    def _report_failures(self, claim: FinishClaim, facts: RunFacts) -> tuple[list[str], list[str]]:
-        """Writes a report part for each chunk that was given up; also gives whose tags are still there."""
-        parts, undone = list[str](), list[str]()
+    def _report_failures(self, claim: FinishClaim, facts: RunFacts) -> _Failures:
+        """Writes a report part for each chunk that was given up."""
+        found = _Failures()
         for name, failed in self._runs.failed_chunks(claim.run_id).items():
             chunk = self._chunk(claim, name, failed)
             if chunk is not None and chunk.kind != Kind.UPSERT:
-                undone += _ADDRESSES.decode(chunk.body)
+                found.undone += _old_addresses(chunk)
+                found.unsure += _old_addresses(chunk) if failed.unsure else []
                 continue
+            found.lost = found.lost or chunk is None
             # staged data may be gone for somebody who was taken for dead and goes on: their parts don't count
-            parts.append(f"failed-{name}-{claim.token}")
+            found.parts.append(f"failed-{name}-{claim.token}")
             lines = _lines_of(chunk, failed, facts.segments)
-            write_part(self._objects, self._sealer, claim.run_id, parts[-1], lines)
+            found.unsure += [line.email for line in lines if failed.unsure and line.email]
+            write_part(self._objects, self._sealer, claim.run_id, found.parts[-1], lines)
         if facts.broke_off:
-            parts.append(f"not-planned-{claim.token}")
+            found.parts.append(f"not-planned-{claim.token}")
             lines = [_nobody_named(NOT_PLANNED, NOT_PLANNED_SENTENCE)]
-            write_part(self._objects, self._sealer, claim.run_id, parts[-1], lines)
-        return parts, undone
+            write_part(self._objects, self._sealer, claim.run_id, found.parts[-1], lines)
+        return found
 
     def _chunk(self, claim: FinishClaim, name: str, failed: FailedChunk) -> StagedChunk | None:
         epoch, _, rest = name.partition("-")
@@ -190,6 +208,13 @@ def _lines_of(chunk: StagedChunk | None, failed: FailedChunk, segments: Sequence
         return [_nobody_named(failed.reason, message)]
     positions = range(chunk.count) if failed.members is None else failed.members
     return lines_of_failures(chunk, segments, positions, code=failed.reason, message=message)
+
+
+def _old_addresses(chunk: StagedChunk) -> list[str]:
+    """Whose tags were to be taken off, or who was to move."""
+    if chunk.kind == Kind.MOVE:
+        return [old for old, _ in _PAIRS.decode(chunk.body)]
+    return _ADDRESSES.decode(chunk.body)
 
 
 def _nobody_named(code: str, message: str) -> ReportLine:

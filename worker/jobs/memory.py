@@ -82,10 +82,9 @@ class Memory:
         if manifest.audience_id != export.audience_id:
             log.info("snapshot.other_audience", hint="everything is sent")
             return None
-        renamed = _renamed(manifest, export, tags)
-        masks = rebit(rows["tags"], [renamed.get(name, name) for name in manifest.tags], tags)
+        masks = in_bits_of(rows["tags"], manifest, export.segments, tags)
         known = rows.select("address_hash", "payload_hash", "key_hash").with_columns(masks)
-        return Previous(manifest, known.select(list(KNOWN)), renamed)
+        return Previous(manifest, known.select(list(KNOWN)), _renamed(manifest, export.segments, tags))
 
     def writer(self, export: str, version: str) -> SnapshotWriter:
         """Begins a new snapshot, which counts for nothing until it is committed and a run's end names it."""
@@ -205,8 +204,16 @@ class Memory:
                 self.drop(export, version)
 
 
-def _renamed(manifest: Manifest, export: Export, tags: Sequence[str]) -> dict[str, str]:
-    now = dict(zip(export.segments, tags, strict=True))
+def in_bits_of(
+    masks: pl.Series, manifest: Manifest, segments: Sequence[str], tags: Sequence[str]
+) -> pl.Series:
+    """Tag masks of a snapshot as masks of these segments, whose tags may have other names by now."""
+    renamed = _renamed(manifest, segments, tags)
+    return rebit(masks, [renamed.get(name, name) for name in manifest.tags], tags)
+
+
+def _renamed(manifest: Manifest, segments: Sequence[str], tags: Sequence[str]) -> dict[str, str]:
+    now = dict(zip(segments, tags, strict=True))
     before = zip(manifest.segments, manifest.tags, strict=False)
     return {old: now[segment] for segment, old in before if now.get(segment, old) != old}
 

@@ -207,7 +207,7 @@ class PlanJob:
             sealer=self._sealer,
             ring=self._ring,
             snapshot=writer,
-            tagged=plan.previous.rows if plan.previous and not plan.removes else None,
+            tagged=plan.previous.rows if plan.previous and (plan.retried or not plan.removes) else None,
             keep_sent=apart,
         )
         found = plan.found

@@ -12,7 +12,7 @@ import structlog
 
 from worker.errors import ChunkRefused, SegmentExportError
 from worker.exports.chunks import Kind, StagedChunk, part_of, without
-from worker.exports.failures import SENTENCES
+from worker.exports.failures import SENTENCES, UNANSWERED
 from worker.exports.membership import identity
 from worker.exports.outcomes import Outcome, ReportLine
 from worker.exports.quarantine import Fate, classify
@@ -159,7 +159,7 @@ class UploadJob:
         lines += lines_of_suppressed(chunk, segments, found.suppressed)
         if found.missing and not ask_again:
             lines += lines_of_failures(
-                chunk, segments, found.missing, code="unanswered", message=SENTENCES["unanswered"]
+                chunk, segments, found.missing, code=UNANSWERED, message=SENTENCES[UNANSWERED]
             )
         missing = [upload.positions[at] for at in found.missing]
         bells = self._loud(upload, sent.resubscribed)

@@ -39,11 +39,15 @@ class RunFacts:
 
 
 class FailedChunk(msgspec.Struct, frozen=True):
-    """A chunk that was given up: where it is staged, which members, and the word for why."""
+    """A chunk that was given up: where it is staged, which members, and the word for why.
+
+    `unsure`: Mailchimp may have taken them all the same.
+    """
 
     location: str
     members: list[int] | None
     reason: str
+    unsure: bool = False
 
 
 class _Record(msgspec.Struct):
@@ -51,6 +55,7 @@ class _Record(msgspec.Struct):
     p: str
     m: list[int] | None = None
     e: str = ""
+    x: int = 0
 
 
 def _facts(fields: Mapping[str, str]) -> RunFacts:
@@ -130,7 +135,7 @@ class RunRecords:
         records = read_hash(self._client, keys.chunks(run_id))
         decoded = {name: msgspec.json.decode(text, type=_Record) for name, text in records.items()}
         return {
-            name: FailedChunk(record.p, record.m, record.e)
+            name: FailedChunk(record.p, record.m, record.e, unsure=bool(record.x))
             for name, record in sorted(decoded.items())
             if record.s == "failed"
         }

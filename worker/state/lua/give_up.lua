@@ -10,6 +10,7 @@ release(conn, run, chunk, token, record)
 if ARGV[9] == '1' then haunt(conn, token, now + ghost_span(conn)) end
 if record then
   run_add(run, 'api_calls', 1)
+  if ARGV[8] == 'not_delivered' then record.x = 1 end
   fail_chunk(run, chunk, record, ARGV[8])
   complete(run)
 end

@@ -24,6 +24,7 @@ if record then
     throttle(conn, window)
   elseif reason == 'unavailable' then
     local delivered = conn_get(conn, 'delivered', 0)
+    record.x = 1
     if delivered > (record.o or 0) then record.a = (record.a or 0) + 1 end
     record.o = delivered
     if window > conn_get(conn, 'last_failure', 0) then

@@ -75,7 +75,9 @@ local function close_chunk(run, chunk, record, state)
   if state == 'failed' then run_add(run, 'failed', record.n) end
 end
 
+-- `x` marks a chunk of which a call was made whose end nobody saw: Mailchimp may have taken its members.
 local function fail_chunk(run, chunk, record, reason)
+  if reason == 'not_sent' and record.x then reason = 'unseen' end
   record.e = reason
   close_chunk(run, chunk, record, 'failed')
 end
@@ -172,7 +174,7 @@ local function sweep(conn)
     local record = run and load_chunk(run, chunk)
     if record and (record.s == 'granted' or record.s == 'running') then
       if record.s == 'running' then
-        record.k = (record.k or 0) + 1
+        record.k, record.x = (record.k or 0) + 1, 1
         haunt(conn, record.t, record.b + ghost_span(conn))
       end
       if (record.k or 0) >= policy.max_crashes then fail_chunk(run, chunk, record, 'kills_workers')

@@ -19,6 +19,8 @@ if record then
     run_add(run, 'chunks_total', 1)
     local part = {n = tonumber(ARGV[i + 1]), p = record.p, m = cjson.decode(ARGV[i]), a = tonumber(ARGV[11])}
     part.f = tonumber(ARGV[i + 3]) or record.f
+    -- an answer that spent an attempt left these members out
+    part.x = tonumber(ARGV[11]) > (record.a or 0) and 1 or record.x
     put_back(conn, run, chunk .. '.' .. (i - 12) / 4, part, now + tonumber(ARGV[i + 2]))
   end
   close_chunk(run, chunk, record, 'done')
