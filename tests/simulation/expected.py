@@ -16,6 +16,8 @@ _WHOLE_EVERY: Final = timedelta(days=7)
 _QUARANTINE: Final = timedelta(days=30)
 _HASTY: Final = timedelta(days=1)
 
+_VAGUE: Final = ("taken", "refused", "either")
+
 Fields = dict[str, Any]
 Payload = tuple[tuple[tuple[str, Any], ...], tuple[str, ...], str]
 
@@ -48,7 +50,7 @@ class Outcomes:
     """What a run should say of itself.
 
     Where an earlier run broke off, nobody but the export can know: such people are `taken` (created, updated
-    or unchanged) or `refused` (rejected or suppressed).
+    or unchanged) or `refused` (rejected or suppressed), or `either` if they were deleted for good since.
     """
 
     profiles: Counter[str] = field(default_factory=Counter)
@@ -58,12 +60,12 @@ class Outcomes:
     @property
     def sent(self) -> int:
         """At most so many were sent."""
-        return sum(self.profiles[name] for name in ("created", "updated", "rejected", "taken", "refused"))
+        return sum(self.profiles[name] for name in ("created", "updated", "rejected", *_VAGUE))
 
     @property
     def vague(self) -> bool:
         """Whether the balance can't be told to the single outcome."""
-        return bool(self.profiles["taken"] or self.profiles["refused"])
+        return any(self.profiles[name] for name in _VAGUE)
 
     def told_apart(self, *, calm: bool) -> list[tuple[str, ...]]:
         """Outcomes whose sums are certain; who was created by a call without an answer is updated later."""
@@ -89,8 +91,10 @@ class Expected:
     refused: dict[str, tuple[Payload, datetime]] = field(default_factory=dict)
     sent: set[str] = field(default_factory=set)
     vague: set[str] = field(default_factory=set)
+    puzzling: set[str] = field(default_factory=set)
     drifted: set[str] = field(default_factory=set)
-    either: dict[str, MemberView] = field(default_factory=dict)
+    either: dict[str, list[MemberView]] = field(default_factory=dict)
+    unsure: set[str] = field(default_factory=set)
     known: dict[str, str] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
     hasty: set[str] = field(default_factory=set)
@@ -106,6 +110,7 @@ class Expected:
         self._rename(manner)
         self.either.clear()
         self.sent.clear()
+        self.puzzling.clear()
         outcomes = Outcomes(renamed=len(self.renamed))
         firsts, holders = self._fold(tables, outcomes)
         for address, row in firsts.items():
@@ -124,7 +129,7 @@ class Expected:
     # --- steps ------------------------------------------------------------------------------------
 
     def _read_consent(self, now: datetime) -> None:
-        if self.whole_at is None or now - self.whole_at > _WHOLE_EVERY:
+        if self.whole_at is None or self.always_whole or now - self.whole_at > _WHOLE_EVERY:
             self.known, self.whole_at = {}, now
         for address, member in self.members.items():
             if member.status != "subscribed":
@@ -168,17 +173,24 @@ class Expected:
         refused = self.refused.get(address)
         if refused and refused[0] == payload and now < refused[1] and not (vague and days is None):
             self.accepted[address] = None
-            return "refused" if vague else "suppressed"
+            return self._refused(address) if vague else "suppressed"
         if self.accepted.get(address) == payload and not manner.full and not vague:
             return "unchanged"
         self.sent.add(address)
         if days is not None:
             self.refused[address] = (payload, now + days)
             self.accepted[address] = None
-            return "refused" if vague else "rejected"
+            return self._refused(address) if vague else "rejected"
         self.accepted[address] = payload
         self.ours.setdefault(address, set()).update(has)
         return self._upsert(address, row, has, manner)
+
+    def _refused(self, address: str) -> str:
+        """Whoever was taken before they were deleted is unchanged."""
+        if address in self.members or address not in self.gone:
+            return "refused"
+        self.puzzling.add(address)
+        return "either"
 
     def _refuses(self, address: str, row: Row) -> timedelta | None:
         """For how long Mailchimp's refusal is remembered; None if it takes this person."""
@@ -199,7 +211,7 @@ class Expected:
             self.drifted.discard(address)
             return "updated" if was else "created"
         if was and address in self.drifted:
-            self.either[address] = was
+            self.either[address] = [was]
         return "taken"
 
     def _take_out(self, holders: Mapping[str, set[int]], manner: Manner, outcomes: Outcomes) -> None:
@@ -210,6 +222,8 @@ class Expected:
                 continue
             outcomes.removed += 1
             member = self.members.get(address)
+            if member and address in self.unsure:
+                self.either.setdefault(address, []).append(member)
             if member and not has and manner.on_leave == "archive" and status != "pending":
                 self.members[address] = replace(member, status="archived", unsubscribed_by="")
             elif member:
@@ -221,8 +235,9 @@ class Expected:
 
     def _without(self, address: str, member: MemberView, tags: Sequence[str]) -> MemberView:
         if address in self.either:
-            other = self.either[address]
-            self.either[address] = _with_tags(other, {*other.tags} - {*tags})
+            others = self.either[address]
+            without = [_with_tags(each, {*each.tags} - {*tags}) for each in others]
+            self.either[address] = without + (others if address in self.unsure else [])
         return _with_tags(member, {*member.tags} - {*tags})
 
     def _renamed(self, member: MemberView | None) -> MemberView | None:
@@ -236,12 +251,14 @@ class Expected:
         Raises:
             AssertionError: it is not.
         """
-        for address, other in self.either.items():
-            if actual.get(address) == other:
-                self.members[address] = other
+        for address, alternatives in self.either.items():
+            found = actual.get(address)
+            if found in alternatives:
+                self.members[address] = found
             else:
                 self.drifted.discard(address)
-        self.vague.clear()
+        self.unsure &= {address for address in self.ours if self.accepted.get(address) is None}
+        self.vague &= self.puzzling
         addresses = sorted(actual.keys() | self.members.keys())
         pairs = [(actual.get(address), self.members.get(address)) for address in addresses]
         others = [f"is {found}, should be {wanted}" for found, wanted in pairs if found != wanted]
@@ -272,6 +289,8 @@ class Expected:
         }
         if not remembered:
             self.ours = {}
+        else:
+            self._doubt(before, actual)
         for address, had in before.ours.items():
             self.ours.setdefault(address, set()).update(had)
         if whole_at != self.whole_at and whole_at == before.whole_at:
@@ -279,6 +298,15 @@ class Expected:
         self.drifted |= before.drifted
         self.names = names
         self.members = dict(actual)
+
+    def _doubt(self, before: "Expected", actual: Mapping[str, MemberView]) -> None:
+        """Where no call can be seen perhaps none was made: tags set earlier may be forgotten."""
+        for address in self.sent:
+            was, now = before.members.get(address), actual.get(address)
+            if self._renamed(was) != self._renamed(now):
+                self.unsure.discard(address)
+            elif not self.ours.get(address, set()) <= before.ours.get(address, set()):
+                self.unsure.add(address)
 
 
 def _assert_between(before: MemberView | None, after: MemberView | None, actual: MemberView | None) -> None:
