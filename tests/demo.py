@@ -13,6 +13,7 @@ from tests.profiles import Segments, expected_members, segments
 from tests.system import System
 
 REFRESH = "2026-11-24"
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 REAL_ACCOUNT = """\
 To export to a real account:
@@ -29,7 +30,8 @@ def main() -> int:
     parser.add_argument("--profiles", type=int, default=50_000)
     parser.add_argument("--latency", type=float, default=0.3, help="seconds a call to the stand-in takes")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    for number in _STOPPING:
+        signal.signal(number, _stop_once)
     try:
         return demo(options.profiles, options.latency)
     except KeyboardInterrupt:
@@ -90,7 +92,10 @@ def say(sentence: str) -> None:
     print(sentence, flush=True)
 
 
-def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
+def _stop_once(_number: int, _frame: FrameType | None) -> None:
+    # whoever is impatient and asks again must not cut the clearing up short
+    for number in _STOPPING:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
