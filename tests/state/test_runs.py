@@ -119,18 +119,34 @@ def test_a_retry_gives_way_to_a_run_that_waits_or_is_held(ledger: Ledger) -> Non
     ledger.runs.stop("r2", status="canceled", sentence="Canceled.")
     claim = ledger.runs.claim_plan("r1", tries=3)
     assert claim is not None
-    assert ledger.runs.hold(claim, "Too many.")
+    assert ledger.runs.hold(claim, "Too many.")[0]
     assert ledger.runs.create("r3", export="e", trigger=RETRY) == ("", [])
     assert ledger.runs.document("r1").status == "held"
 
 
-def test_a_newer_run_takes_the_place_of_a_held_one_and_of_the_one_behind_it(ledger: Ledger) -> None:
-    ledger.runs.create("r1", export="e", trigger=MANUAL)
+def test_a_run_that_would_be_held_makes_way_for_a_newer_one_behind_it(ledger: Ledger) -> None:
+    """Nobody has to decide on what is out of date; what was asked of it is asked of the newer one."""
+    ledger.runs.create("r1", export="e", trigger=MANUAL, full=True)
     claim = ledger.runs.claim_plan("r1", tries=3)
     ledger.runs.create("r2", export="e", trigger=MANUAL)
     assert claim is not None
-    assert ledger.runs.hold(claim, "Too many.")
-    ledger.runs.create("r3", export="e", trigger=MANUAL)
+    assert ledger.runs.hold(claim, "Too many.") == (True, [Bell("plan", "r2")])
+    old, facts = ledger.runs.document("r1"), ledger.runs.facts("r2")
+    assert (old.status, old.error) == ("skipped", "Superseded by run r2 while it was held.")
+    assert facts is not None
+    assert facts.full
+    assert ledger.runs.active_of("e") == "r2"
+
+
+def test_a_held_run_does_not_make_way_for_a_retry(ledger: Ledger) -> None:
+    """It would send what was missing only, and forget what is new."""
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    claim = ledger.runs.claim_plan("r1", tries=3)
+    ledger.runs.create("r2", export="e", trigger=RETRY)
+    assert claim is not None
+    assert ledger.runs.hold(claim, "Too many.") == (True, [])
+    assert ledger.runs.document("r1").status == "held"
+    assert ledger.runs.create("r3", export="e", trigger=MANUAL, full=True)[0] == "r3"
     assert ledger.runs.document("r1").status == "skipped"
     assert ledger.runs.active_of("e") == "r2"
     ledger.runs.stop("r2", status="canceled", sentence="Canceled.")
@@ -143,7 +159,7 @@ def test_the_active_run_of_an_export_is_known_unless_it_waits_for_a_person(ledge
     assert ledger.runs.active_of("e") == "r1"
     claim = ledger.runs.claim_plan("r1", tries=3)
     assert claim is not None
-    assert ledger.runs.hold(claim, "Too many.")
+    assert ledger.runs.hold(claim, "Too many.")[0]
     assert ledger.runs.active_of("e") == ""
 
 
@@ -322,6 +338,16 @@ def test_profiles_of_a_plan_that_broke_off_count_as_failed(ledger: Ledger) -> No
     assert (profiles["read"], profiles["created"], profiles["failed"]) == (500, 10, 490)
 
 
+def test_what_an_earlier_plan_has_counted_counts_no_more(ledger: Ledger) -> None:
+    ledger.runs.create("r1", export="e", trigger=MANUAL)
+    claim, _ = ledger.planned("r1")
+    ledger.runs.count_removed(claim, 7)
+    assert ledger.runs.document("r1").removed == 7
+    ledger.pass_time(timedelta(minutes=1))
+    assert ledger.runs.claim_plan("r1", tries=3) is not None
+    assert ledger.runs.document("r1").removed == 0
+
+
 def test_a_run_whose_time_is_over_fails_what_waits(ledger: Ledger) -> None:
     ledger.runs.create("r1", export="e", trigger=MANUAL)
     ledger.slots.pause("c")
@@ -394,7 +420,7 @@ def test_a_held_run_waits_for_a_person(ledger: Ledger) -> None:
     claim = ledger.runs.claim_plan("r1", tries=3)
     assert claim is not None
     assert ledger.surveyed(claim)
-    assert ledger.runs.hold(claim, "It would take out everybody.")
+    assert ledger.runs.hold(claim, "It would take out everybody.") == (True, [])
     assert ledger.runs.offer(claim, [("1-0", 10, "0:0:1")])[0] is False
     ledger.pass_time(timedelta(minutes=1))
     assert ledger.tend("r1") == []

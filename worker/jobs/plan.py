@@ -154,7 +154,7 @@ class PlanJob:
         if sentence:
             self._note(plan)
             log.warning("run.held", reason=sentence)
-            self._runs.hold(plan.claim, sentence)
+            self._ring(self._runs.hold(plan.claim, sentence)[1])
             raise VoidPlan
 
     def _note(self, plan: _Plan) -> None:

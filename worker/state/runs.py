@@ -152,9 +152,10 @@ class Runs(RunRecords):
         """Lets a copy of the snapshot that counts take its place; False if a run is, or was, in between."""
         return bool(self._transitions.call("replace_snapshot", export, version, copy) == 1)
 
-    def hold(self, claim: PlanClaim, sentence: str) -> bool:
-        """Stops a plan before anything is sent, until a person decides; False if it is void."""
-        return bool(self._transitions.call("hold_plan", claim.run_id, claim.token, sentence) == 1)
+    def hold(self, claim: PlanClaim, sentence: str) -> tuple[bool, list[Bell]]:
+        """Stops a plan before anything is sent: a person decides, or a newer run goes on; False if it is void."""
+        status, bells = self._transitions.ring("hold_plan", claim.run_id, claim.token, sentence)
+        return status == 1, bells
 
     def approve(self, run_id: str) -> tuple[bool, list[Bell]]:
         """Lets a held run go on without its guard; False if it is not held."""

@@ -26,7 +26,7 @@ redis.call('DEL', chunks, run_key(run) .. ':ready', run_key(run) .. ':open', run
   run_key(run) .. ':report')
 redis.call('HDEL', run_key(run), 'read', 'created', 'updated', 'unchanged', 'invalid', 'duplicate', 'suppressed',
   'rejected', 'failed', 'chunks_total', 'chunks_done', 'chunks_failed', 'to_send', 'phase',
-  'canary')
+  'canary', 'removed', 'not_moved')
 
 local epoch = redis.call('HINCRBY', run_key(run), 'epoch', 1)
 redis.call('HSETNX', run_key(run), 'started_at', now)

@@ -38,19 +38,12 @@ redis.call('ZREMRANGEBYSCORE', NS .. ':runs', '-inf', now - policy.keep)
 redis.call('SADD', NS .. ':active', run)
 if refresh ~= '' then redis.call('HSET', NS .. ':refreshed', export, now) end
 
-if held then
-  run_set(active, 'error', 'Superseded by run ' .. run .. ' while it was held.')
-  end_run(active, 'skipped')
-end
+if held then supersede(active, run, 'while it was held') end
 if redis.call('HSETNX', line, 'active', run) == 1 then
   ring('plan', run)
 else
   local waiting = redis.call('HGET', line, 'next')
-  if waiting then
-    if run_get(waiting, 'full') == '1' then run_set(run, 'full', 1) end
-    run_set(waiting, 'error', 'Superseded by run ' .. run .. ' before it began.')
-    end_run(waiting, 'skipped')
-  end
+  if waiting then supersede(waiting, run, 'before it began') end
   redis.call('HSET', line, 'next', run)
 end
 return reply(run)

@@ -292,3 +292,10 @@ local function end_run(run, status)
     ring('plan', following)
   end
 end
+
+-- A newer run takes the place of one that has not begun, or is held: what was asked of that one is asked of it.
+local function supersede(old, run, when)
+  if run_get(old, 'full') == '1' then run_set(run, 'full', 1) end
+  run_set(old, 'error', 'Superseded by run ' .. run .. ' ' .. when .. '.')
+  end_run(old, 'skipped')
+end
