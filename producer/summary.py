@@ -41,8 +41,11 @@ def summary(runs: Sequence[RunDocument]) -> str:
 
 def lint_table(lint: Mapping[str, Lint]) -> str:
     """What does not fit the merge fields, a row for each of them."""
-    rows = [[tag, number(each.bad), number(each.cut), ", ".join(each.rows)] for tag, each in lint.items()]
-    return table(["MERGE FIELD", "BAD VALUES", "CUT", "ROWS, FOR INSTANCE"], rows, right={1, 2})
+    rows = [
+        [tag, number(each.bad), number(each.missing), number(each.cut), ", ".join(each.rows)]
+        for tag, each in lint.items()
+    ]
+    return table(["MERGE FIELD", "BAD VALUES", "MISSING", "CUT", "ROWS, FOR INSTANCE"], rows, right={1, 2, 3})
 
 
 def list_of_runs(runs: Sequence[RunDocument]) -> str:

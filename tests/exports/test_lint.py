@@ -1,5 +1,7 @@
 from typing import Any
 
+import msgspec
+
 from worker.exports.attributes import MergeField
 from worker.exports.planning import PlanSettings, Survey, survey
 from worker.exports.runs import Lint
@@ -44,3 +46,14 @@ def test_ten_rows_stand_for_all_and_duplicates_for_none(memory_table: type) -> N
 def test_a_row_is_found_by_its_number_over_all_tables(memory_table: type) -> None:
     found = _found(memory_table, ["1"] * 6, ["a"] * 6)
     assert [found.place(number) for number in (0, 2, 3, 5)] == [(0, 1), (0, 3), (1, 1), (1, 3)]
+
+
+def test_a_required_field_without_a_value_is_counted(memory_table: type) -> None:
+    """Mailchimp would refuse these profiles, unless the export lets it skip the rule."""
+    people = {"email": ["a@x.org", "b@x.org", "c@x.org"], "age": ["1", None, "old"]}
+    settings = PlanSettings(email="email", attributes={"AGE": "age"})
+    fields = [MergeField("AGE", "Age", "number", required=True)]
+    table = memory_table("loyal", people)
+    assert survey([table], settings, fields).lint() == {"AGE": Lint(1, 0, ["loyal:3", "loyal:2"], missing=1)}
+    skipping = msgspec.structs.replace(settings, skip_required=True)
+    assert survey([table], skipping, fields).lint() == {"AGE": Lint(1, 0, ["loyal:3"])}

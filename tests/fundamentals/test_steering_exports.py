@@ -275,15 +275,20 @@ def test_bad_and_cut_values_are_counted_in_the_run(system: System, clean: pl.Dat
     made = split(marred)
     made.write(system.data / "r1")
     lint = {
-        "CITY": {"bad": 0, "cut": 1, "rows": ["loyal-customers:6"]},
-        "VISITS": {"bad": 3, "cut": 0, "rows": [f"loyal-customers:{row}" for row in (1, 2, 3)]},
+        "CITY": {"bad": 0, "cut": 1, "rows": ["loyal-customers:6"], "missing": 0},
+        "VISITS": {
+            "bad": 3,
+            "cut": 0,
+            "missing": 0,
+            "rows": [f"loyal-customers:{row}" for row in (1, 2, 3)],
+        },
     }
     assert dry(system)["lint"] == lint
     run = system.finished(refresh(system, made, "r1"))
     assert run.status == "successful"
     assert system.ask("status", run.run_id)["lint"] == lint
     shown = system.command("status", run.run_id, capture_output=True).stdout
-    assert ["VISITS", "3", "0", "loyal-customers:1,"] in [row.split()[:4] for row in shown.splitlines()]
+    assert ["VISITS", "3", "0", "0", "loyal-customers:1,"] in [row.split()[:5] for row in shown.splitlines()]
     assert "many" not in shown
     assert_accounted(system, run, made)
 

@@ -17,8 +17,8 @@ def read_members(
     """What is sent of each profile of a batch, in pieces.
 
     The columns are `email` and `missing` as `clean_addresses` gives them, and for each merge tag `json TAG`
-    (what is sent, as JSON; null where the field is left out), `bad TAG` (there is a value that does not fit)
-    and `cut TAG` (it was too long).
+    (what is sent, as JSON; null where the field is left out), `bad TAG` (there is a value that does not fit),
+    `cut TAG` (it was too long) and, where Mailchimp would refuse that, `missing TAG` (there is none).
     """
     found = as_text(named(settings.email), batch.schema[settings.email])
     members = clean_addresses(batch.select(found).to_series())
@@ -43,6 +43,8 @@ def _decided(attribute: Attribute, settings: PlanSettings) -> Iterator[pl.Expr]:
     tag = attribute.field.tag
     value, has = pl.col(f"json {tag}"), pl.col(f"has {tag}")
     yield (has & value.is_null()).alias(f"bad {tag}")
+    if attribute.field.required and not settings.skip_required:
+        yield (~has).alias(f"missing {tag}")
     # an empty address is left out, for an address without its parts is no address
     if settings.on_null == "clear" and not attribute.is_address:
         yield value.fill_null(pl.when(~has).then(pl.lit('""')))

@@ -106,8 +106,9 @@ class Survey(msgspec.Struct, frozen=True):
     - `why`: of a suppressed row, a `worker.exports.delta.Why`; only there once the survey was held against
       what is known.
 
-    `bad_values` and `cut_values` count, by merge tag, the kept profiles whose value does not fit the field or
-    had to be cut; `bad_rows` and `cut_rows` are the 0-based numbers in `rows` of the first of them.
+    `bad_values`, `cut_values` and `missing_values` count, by merge tag, the kept profiles whose value does
+    not fit the field, had to be cut, or is not there though the field is required; `bad_rows`, `cut_rows`
+    and `missing_rows` are the 0-based numbers in `rows` of the first of them.
     """
 
     tables: Sequence[Table]
@@ -119,6 +120,8 @@ class Survey(msgspec.Struct, frozen=True):
     cut_values: Mapping[str, int]
     bad_rows: Mapping[str, Sequence[int]] = {}
     cut_rows: Mapping[str, Sequence[int]] = {}
+    missing_values: Mapping[str, int] = {}
+    missing_rows: Mapping[str, Sequence[int]] = {}
 
     def counts(self) -> dict[str, int]:
         """Profiles read, and what becomes of them; all others add up to `read`."""
@@ -143,13 +146,16 @@ class Survey(msgspec.Struct, frozen=True):
     def lint(self) -> dict[str, Lint]:
         """What does not fit the merge fields, by merge tag, of those where anything does not."""
         return {
-            tag: Lint(bad, self.cut_values[tag], [self._named(number) for number in self._examples(tag)])
+            tag: Lint(
+                bad, self.cut_values[tag], [self._named(number) for number in self._examples(tag)], missing
+            )
             for tag, bad in self.bad_values.items()
-            if bad or self.cut_values[tag]
+            if (missing := self.missing_values.get(tag, 0)) or bad or self.cut_values[tag]
         }
 
     def _examples(self, tag: str) -> Sequence[int]:
-        return [*self.bad_rows.get(tag, ()), *self.cut_rows.get(tag, ())][:EXAMPLES]
+        marked = (self.bad_rows, self.missing_rows, self.cut_rows)
+        return [number for rows in marked for number in rows.get(tag, ())][:EXAMPLES]
 
     def _named(self, number: int) -> str:
         table, row = self.place(number)

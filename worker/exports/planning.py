@@ -5,7 +5,8 @@ profile, never its text; `stage` reads again and makes the chunks of what is to 
 the number of profiles and not on what they hold, and the same input gives the same bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import polars as pl
 import polars_hash as plh
@@ -20,6 +21,8 @@ from worker.exports.plan import EXAMPLES, ROWS, PlanSettings, RowVerdict, Survey
 from worker.exports.staging import stage
 
 __all__ = ["PlanSettings", "RowVerdict", "StagedChunk", "Survey", "Table", "stage", "survey"]
+
+_MARKS: Final = ("bad", "cut", "missing")
 
 
 def survey(tables: Sequence[Table], settings: PlanSettings, fields: Sequence[MergeField]) -> Survey:
@@ -37,17 +40,19 @@ def survey(tables: Sequence[Table], settings: PlanSettings, fields: Sequence[Mer
     notes = _Notes(settings, attributes)
     heights = [notes.read(table, columns) for table in tables]
     rows = fold(notes.rows(), heights)
-    bad, cut = notes.kept("bad", rows), notes.kept("cut", rows)
+    bad, cut, missing = (notes.kept(mark, rows) for mark in _MARKS)
     return Survey(
         tables=tables,
         settings=settings,
         attributes=attributes,
         heights=heights,
         rows=_with_tags_in_payload(rows, settings.tags),
-        bad_values={tag: numbers.len() for tag, numbers in bad.items()},
-        cut_values={tag: numbers.len() for tag, numbers in cut.items()},
-        bad_rows={tag: numbers.head(EXAMPLES).to_list() for tag, numbers in bad.items()},
-        cut_rows={tag: numbers.head(EXAMPLES).to_list() for tag, numbers in cut.items()},
+        bad_values=_counted(bad),
+        cut_values=_counted(cut),
+        missing_values=_counted(missing),
+        bad_rows=_first(bad),
+        cut_rows=_first(cut),
+        missing_rows=_first(missing),
     )
 
 
@@ -81,7 +86,7 @@ class _Notes:
         return pl.concat([empty, *frames])
 
     def kept(self, mark: str, rows: pl.DataFrame) -> dict[str, pl.Series]:
-        """The numbers of the kept rows that carry the mark, `bad` or `cut`, by merge tag."""
+        """The numbers of the kept rows that carry the mark, one of `_MARKS`, by merge tag."""
         kept = rows["verdict"].is_in([RowVerdict.SEND, RowVerdict.REJECTED])
         nobody = pl.Series(dtype=pl.UInt32)
         tags = [attribute.field.tag for attribute in self._attributes]
@@ -108,17 +113,24 @@ class _Notes:
                 _verdict().alias("verdict"),
             ).with_columns(keys)
         )
-        for attribute in attributes:
-            for mark in (f"bad {attribute.field.tag}", f"cut {attribute.field.tag}"):
-                numbers = members[mark].arg_true()
-                if numbers.len():
-                    self._marked.setdefault(mark, []).append(numbers + self._height)
+        for name in (f"{mark} {attribute.field.tag}" for attribute in attributes for mark in _MARKS):
+            numbers = members[name].arg_true() if name in members.columns else pl.Series(dtype=pl.UInt32)
+            if numbers.len():
+                self._marked.setdefault(name, []).append(numbers + self._height)
         self._height += members.height
 
     def _is_rejected(self) -> pl.Expr:
         if self._settings.on_bad_value == "omit" or not self._attributes:
             return pl.lit(value=False)
         return pl.any_horizontal(f"bad {attribute.field.tag}" for attribute in self._attributes)
+
+
+def _counted(marked: Mapping[str, pl.Series]) -> dict[str, int]:
+    return {tag: numbers.len() for tag, numbers in marked.items()}
+
+
+def _first(marked: Mapping[str, pl.Series]) -> dict[str, list[int]]:
+    return {tag: numbers.head(EXAMPLES).to_list() for tag, numbers in marked.items()}
 
 
 def _verdict() -> pl.Expr:

@@ -39,14 +39,16 @@ class Trigger(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Lint(msgspec.Struct, frozen=True):
-    """Values of a merge field that don't fit it (`bad`) or had to be cut, in profiles.
+    """Values of a merge field that don't fit it (`bad`), had to be cut or are `missing`, in profiles.
 
-    `rows` names the first few of them as `SEGMENT:ROW`, bad ones first; never their values.
+    Only a required field has missing ones. `rows` names the first few of all these as `SEGMENT:ROW`, bad ones
+    first and cut ones last; never their values.
     """
 
     bad: int
     cut: int
     rows: list[str]
+    missing: int = 0
 
 
 class ChunkCounts(msgspec.Struct, frozen=True):

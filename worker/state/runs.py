@@ -153,7 +153,7 @@ class Runs(RunRecords):
         return bool(self._transitions.call("replace_snapshot", export, version, copy) == 1)
 
     def hold(self, claim: PlanClaim, sentence: str) -> tuple[bool, list[Bell]]:
-        """Stops a plan before anything is sent: a person decides, or a newer run goes on; False if it is void."""
+        """Stops a plan before it sends anything, for a person or a newer run; False if it is void."""
         status, bells = self._transitions.ring("hold_plan", claim.run_id, claim.token, sentence)
         return status == 1, bells
 
