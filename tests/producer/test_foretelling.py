@@ -72,9 +72,9 @@ def test_bad_values_stand_below_the_summary_of_a_run() -> None:
     rows = summary([run("successful", read=5, lint=LINT)]).splitlines()
     assert rows[-4:] == [
         "",
-        "MERGE FIELD  BAD VALUES  CUT  ROWS, FOR INSTANCE",
-        "VISITS            1,200    0  loyal:1, loyal:2",
-        "CITY                  0    1  churn:5",
+        "MERGE FIELD  BAD VALUES  MISSING  CUT  ROWS, FOR INSTANCE",
+        "VISITS            1,200        0    0  loyal:1, loyal:2",
+        "CITY                  0        0    1  churn:5",
     ]
 
 

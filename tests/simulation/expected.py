@@ -50,7 +50,8 @@ class Outcomes:
     """What a run should say of itself.
 
     Where an earlier run broke off, nobody but the export can know: such people are `taken` (created, updated
-    or unchanged) or `refused` (rejected or suppressed), or `either` if they were deleted for good since.
+    or unchanged) or `refused` (rejected or suppressed), or `either` if that run may have refused them, or they were
+    deleted for good since.
     """
 
     profiles: Counter[str] = field(default_factory=Counter)
@@ -93,7 +94,7 @@ class Expected:
     vague: set[str] = field(default_factory=set)
     puzzling: set[str] = field(default_factory=set)
     drifted: set[str] = field(default_factory=set)
-    either: dict[str, list[MemberView]] = field(default_factory=dict)
+    either: dict[str, list[MemberView | None]] = field(default_factory=dict)
     unsure: set[str] = field(default_factory=set)
     known: dict[str, str] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
@@ -171,7 +172,8 @@ class Expected:
             return "suppressed"
         days = self._refuses(address, row)
         refused = self.refused.get(address)
-        if refused and refused[0] == payload and now < refused[1] and not (vague and days is None):
+        quarantined = refused is not None and refused[0] == payload and now < refused[1]
+        if quarantined and not (vague and days is None):
             self.accepted[address] = None
             return self._refused(address) if vague else "suppressed"
         if self.accepted.get(address) == payload and not manner.full and not vague:
@@ -183,7 +185,14 @@ class Expected:
             return self._refused(address) if vague else "rejected"
         self.accepted[address] = payload
         self.ours.setdefault(address, set()).update(has)
-        return self._upsert(address, row, has, manner)
+        if not quarantined:
+            self.refused.pop(address, None)
+            return self._upsert(address, row, has, manner)
+        # refused by a run that broke off, or not: who knows whether that is remembered
+        self.either[address] = [self.members.get(address)]
+        self.puzzling.add(address)
+        self._upsert(address, row, has, manner)
+        return "either"
 
     def _refused(self, address: str) -> str:
         """Whoever was taken before they were deleted is unchanged."""
@@ -211,7 +220,7 @@ class Expected:
             self.drifted.discard(address)
             return "updated" if was else "created"
         if was and address in self.drifted:
-            self.either[address] = [was]
+            self.either.setdefault(address, []).append(was)
         return "taken"
 
     def _take_out(self, holders: Mapping[str, set[int]], manner: Manner, outcomes: Outcomes) -> None:
@@ -236,7 +245,7 @@ class Expected:
     def _without(self, address: str, member: MemberView, tags: Sequence[str]) -> MemberView:
         if address in self.either:
             others = self.either[address]
-            without = [_with_tags(each, {*each.tags} - {*tags}) for each in others]
+            without = [each and _with_tags(each, {*each.tags} - {*tags}) for each in others]
             self.either[address] = without + (others if address in self.unsure else [])
         return _with_tags(member, {*member.tags} - {*tags})
 
@@ -253,7 +262,9 @@ class Expected:
         """
         for address, alternatives in self.either.items():
             found = actual.get(address)
-            if found in alternatives:
+            if found is None and None in alternatives:
+                del self.members[address]
+            elif found and found in alternatives:
                 self.members[address] = found
             else:
                 self.drifted.discard(address)
@@ -285,7 +296,9 @@ class Expected:
             if touched or self.accepted.get(address) != before.accepted.get(address):
                 self.vague.add(address)
         self.vague |= self.sent | {
-            address for address in self.refused if self.refused[address] != before.refused.get(address)
+            address
+            for address in self.refused.keys() | before.refused.keys()
+            if self.refused.get(address) != before.refused.get(address)
         }
         if not remembered:
             self.ours = {}
