@@ -50,8 +50,8 @@ class Outcomes:
     """What a run should say of itself.
 
     Where an earlier run broke off, nobody but the export can know: such people are `taken` (created, updated
-    or unchanged) or `refused` (rejected or suppressed), or `either` if that run may have refused them, or they were
-    deleted for good since.
+    or unchanged) or `refused` (rejected or suppressed), or `either` if that run may have refused them, or
+    they were deleted for good since.
     """
 
     profiles: Counter[str] = field(default_factory=Counter)
