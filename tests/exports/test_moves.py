@@ -6,10 +6,10 @@ import polars as pl
 import pytest
 
 from worker.exports.delta import KNOWN, OUT, Standing, Why, hold_against
-from worker.exports.moves import find_moves, hold_those_out
+from worker.exports.moves import find_moves, hold_those_out, with_old_statuses
 from worker.exports.plan import RowVerdict
 from worker.exports.planning import PlanSettings, Survey, survey
-from worker.exports.statuses import hash_of
+from worker.exports.statuses import NAMES, hash_of, status_frame
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,14 @@ def test_a_person_with_another_address_is_moved(moved: _Found) -> None:
     assert moved.moves["old_hash"].to_list() == hash_of(["old@x.org"]).to_list()
 
 
+def test_a_person_in_two_segments_is_one_person(memory_table: type, moved: _Found) -> None:
+    tables = [
+        memory_table(name, {"email": ["new@x.org", "b@x.org"], "id": ["1", "2"]}) for name in ("loyal", "new")
+    ]
+    found = survey(tables, PlanSettings(email="email", tags=("Loyal", "New"), key="id"), [])
+    assert find_moves(found, moved.accepted).equals(moved.moves)
+
+
 @pytest.mark.parametrize(
     ("before", "now"),
     [
@@ -85,3 +93,23 @@ def test_those_out_who_did_not_move_change_nothing(moved: _Found, out: pl.DataFr
     held, moves = hold_those_out(moved.survey, moved.moves, out)
     assert moves.equals(moved.moves)
     assert held.rows["verdict"].to_list() == [RowVerdict.SEND, RowVerdict.UNCHANGED]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "sent"),
+    [
+        ({"old@x.org": "pending"}, "pending"),
+        ({"old@x.org": "pending", "new@x.org": "subscribed"}, "subscribed"),
+        ({"b@x.org": "pending"}, None),
+    ],
+    ids=["of the old address", "of the new address", "of nobody"],
+)
+def test_where_all_are_sent_with_a_status_it_moves_along(
+    moved: _Found, statuses: dict[str, str], sent: str | None
+) -> None:
+    """Else whoever had yet to confirm would be subscribed as if they were new."""
+    known = status_frame(statuses.items())
+    held = hold_against(moved.survey, Standing(statuses=known))
+    rows = with_old_statuses(held, moved.moves, known).rows
+    assert NAMES.get(rows["status"][0]) == sent
+    assert NAMES.get(rows["status"][1]) == statuses.get("b@x.org")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import repeat
+from math import inf
 from types import TracebackType
 from typing import Any, Final, Self
 from unittest import mock
@@ -24,6 +25,7 @@ from tests.simulation.workers import Worker
 from worker.exports import removals, staging
 from worker.exports.runs import RunDocument, Trigger
 from worker.jobs import memory, stager
+from worker.jobs.stager import UPLOADS
 from worker.settings import Settings
 from worker.state.catalog import Catalog
 from worker.state.client import connect
@@ -253,6 +255,6 @@ def _of_sizes(chunk: int) -> list[Any]:
         mock.patch.object(staging, "_Chunks", lambda _, first: cut(chunk, first)),
         mock.patch.object(removals, "_SIZE", chunk),
         mock.patch.object(removals, "_ONE_BY_ONE", chunk),
-        mock.patch.object(stager, "_part_sizes", new=partial(repeat, 2)),
+        mock.patch.object(stager, "_part_sizes", lambda phase: repeat(2 if phase >= UPLOADS else inf)),
         mock.patch.object(memory, "SnapshotWriter", partial(writer, size=chunk + 1)),
     ]

@@ -7,6 +7,7 @@ import polars as pl
 
 from worker.exports.delta import Why, suppressed
 from worker.exports.plan import RowVerdict, Survey
+from worker.exports.statuses import UNKNOWN
 
 MOVED: Final = {"address_hash": pl.UInt128(), "old_hash": pl.UInt128()}
 _SAID_NO: Final = (Why.UNSUBSCRIBED, Why.ARCHIVED)
@@ -22,7 +23,9 @@ def find_moves(found: Survey, accepted: pl.DataFrame | None) -> pl.DataFrame:
         return pl.DataFrame(schema=MOVED)
     known = pl.col("key_hash").is_not_null() & pl.col("key_hash").is_unique()
     held = found.rows.filter(pl.col("address_hash").is_not_null()).select("address_hash")
-    now = found.rows.filter((pl.col("verdict") == int(RowVerdict.SEND)) & known)
+    # a person in several segments has as many rows, and one that is kept
+    people = found.rows.filter(pl.col("kept").is_null()).filter(known)
+    now = people.filter(pl.col("verdict") == int(RowVerdict.SEND))
     before = accepted.filter(known).join(held, on="address_hash", how="anti")
     new = now.join(accepted, on="address_hash", how="anti").select("address_hash", "key_hash")
     old = before.select(pl.col("address_hash").alias("old_hash"), "key_hash")
@@ -43,3 +46,13 @@ def hold_those_out(
     said_no = old.filter(pl.col("why").is_in([int(why) for why in _SAID_NO])).select("address_hash", "why")
     rows = suppressed(found.rows, said_no, ["address_hash"])
     return msgspec.structs.replace(found, rows=rows), moves.join(old, on="old_hash", how="anti")
+
+
+def with_old_statuses(found: Survey, moves: pl.DataFrame, statuses: pl.DataFrame) -> Survey:
+    """The survey with the status of their old address for those who move and have none of their own yet."""
+    old = statuses.select(old_hash="address_hash", old="status")
+    moved = moves.join(old, on="old_hash", how="inner").select("address_hash", "old")
+    rows = found.rows.join(moved, on="address_hash", how="left", maintain_order="left")
+    own, others = pl.col("status"), pl.col("old").fill_null(UNKNOWN)
+    known = rows.with_columns(status=pl.when(own == UNKNOWN).then(others).otherwise(own)).drop("old")
+    return msgspec.structs.replace(found, rows=known)

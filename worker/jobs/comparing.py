@@ -14,7 +14,7 @@ from worker.exports.delta import LEFT, Standing, hold_against, leavers
 from worker.exports.guard import Change
 from worker.exports.hashes import from_bytes
 from worker.exports.mapping import lacking_fields
-from worker.exports.moves import find_moves, hold_those_out
+from worker.exports.moves import find_moves, hold_those_out, with_old_statuses
 from worker.exports.planning import PlanSettings, Survey, Table, survey
 from worker.exports.statuses import CODES, kept_out
 from worker.jobs.accounts import Accounts
@@ -108,6 +108,8 @@ class Comparing:
         standing = self._standing(export, connection, wish, previous=previous, manners=manners, full=full)
         found = hold_against(surveyed, standing)
         found, moves = hold_those_out(found, find_moves(found, standing.accepted), standing.out)
+        if settings.status_for_all and standing.statuses is not None:
+            found = with_old_statuses(found, moves, standing.statuses)
         return Compared(
             export=export,
             connection=connection,

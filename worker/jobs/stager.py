@@ -1,5 +1,6 @@
 """Stages what a plan yields, part by part, and offers each part to the connection's slots at once."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
 
@@ -64,7 +65,7 @@ class Stager:
         Raises:
             VoidPlan: the plan is no longer the run's.
         """
-        sizes, waiting = _part_sizes(), 0
+        sizes, waiting = _part_sizes(phase), 0
         size = next(sizes)
         for item in items:
             if isinstance(item, list):
@@ -115,11 +116,14 @@ class Stager:
         self._ring(_valid(self._runs.offer(self._claim, chunks, phase=phase)))
 
 
-def _part_sizes() -> Iterator[int]:
+def _part_sizes(phase: float) -> Iterator[float]:
     """Small parts first, so that uploads begin at once; larger ones then, so that objects are few.
 
     The slots of a connection fill one after the other, too: calls that all end at once wait for each other.
+    What goes before the uploads is offered as a whole, for they begin when nothing of it is open.
     """
+    if phase < UPLOADS:
+        yield math.inf
     yield from (4, 8, 16)
     yield from repeat(32)
 
