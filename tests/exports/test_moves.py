@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import polars as pl
 import pytest
 
+from worker.exports.canarying import choose_canary
 from worker.exports.delta import KNOWN, OUT, Standing, Why, hold_against
 from worker.exports.moves import find_moves, hold_those_out, with_old_statuses
 from worker.exports.plan import RowVerdict
@@ -72,6 +73,19 @@ def test_nobody_is_moved_who_may_be_somebody_else(
     memory_table: type, before: dict[str, str | None], now: dict[str, str | None]
 ) -> None:
     assert _found(memory_table, before, now).moves.is_empty()
+
+
+def test_somebody_who_is_not_moved_goes_first_on_an_unknown_audience(memory_table: type) -> None:
+    found = _found(memory_table, {"old@x.org": "1"}, {"new@x.org": "1", "c@x.org": "3"})
+    few, rest = choose_canary(hold_against(found.survey, Standing()), found.moves["address_hash"])
+    assert few.rows["verdict"].to_list() == [RowVerdict.NOT_ASKED, RowVerdict.SEND]
+    assert rest.rows["verdict"].to_list() == [RowVerdict.SEND, RowVerdict.NOT_ASKED]
+
+
+def test_where_all_are_moved_somebody_goes_first_all_the_same(memory_table: type) -> None:
+    found = _found(memory_table, {"old@x.org": "1"}, {"new@x.org": "1"})
+    few, _ = choose_canary(hold_against(found.survey, Standing()), found.moves["address_hash"])
+    assert few.rows["verdict"].to_list() == [RowVerdict.SEND]
 
 
 @pytest.mark.parametrize("why", [Why.UNSUBSCRIBED, Why.ARCHIVED])

@@ -18,12 +18,15 @@ def everybody_but(found: Survey, chosen: pl.Series | None) -> pl.DataFrame:
     return rows if chosen is None else rows.filter(~pl.col("row").is_in(chosen.implode()))
 
 
-def choose_canary(found: Survey) -> tuple[Survey, Survey]:
+def choose_canary(found: Survey, moving: pl.Series) -> tuple[Survey, Survey]:
     """The survey of the members that go first, and that of the others.
 
     Members whose status is known to be another than subscribed show most; the others may be new or not.
+    Those `moving` (address hashes) are to be moved before they are sent, so somebody else goes first.
     """
-    waiting = everybody_but(found, None)
+    everybody = everybody_but(found, None)
+    staying = everybody.filter(~pl.col("address_hash").is_in(moving.implode()))
+    waiting = everybody if staying.is_empty() else staying
     known = waiting.filter(pl.col("status") != UNKNOWN).head(_OF_KNOWN_STATUS)
     others = waiting.filter(pl.col("status") == UNKNOWN).head(_OTHERS)
     chosen = pl.concat([known["row"], others["row"]])

@@ -49,11 +49,11 @@ def move_chunks(pairs: Sequence[tuple[str, str]], first_number: int) -> Iterator
 
 
 def archive_chunks(left: pl.DataFrame, first_number: int) -> Iterator[StagedChunk]:
-    """Chunks that archive those who have left all segments."""
-    gone = left.filter("gone")["email"]
-    for at, start in enumerate(range(0, gone.len(), _ONE_BY_ONE)):
-        emails = gone.slice(start, _ONE_BY_ONE).to_list()
-        yield _chunk(first_number + at, Kind.ARCHIVE, emails, len(emails), "")
+    """Chunks that archive those who have left all segments; `left` has `moved` as for `untag_chunks`."""
+    gone = left.filter("gone").select("email", "moved")
+    for at, part in enumerate(gone.iter_slices(_ONE_BY_ONE)):
+        people = int((~part["moved"]).sum())
+        yield _chunk(first_number + at, Kind.ARCHIVE, part["email"].to_list(), people, "")
 
 
 def without_a_tag(left: pl.DataFrame, tag_ids: Mapping[int, int]) -> int:

@@ -212,7 +212,7 @@ class PlanJob:
         )
         found = plan.found
         if plan.manners is None and found.counts()["to_send"]:
-            canary, found = choose_canary(found)
+            canary, found = choose_canary(found, plan.moves["address_hash"])
             # the rest tells its report lines; the canary's own pass is for its members only
             stager.stage((item for item in stage(canary) if not isinstance(item, list)), phase=CANARY)
         stager.stage(self._moves(plan, stager), phase=MOVES)
