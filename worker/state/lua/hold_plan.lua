@@ -11,10 +11,11 @@ if redis.call('EXISTS', run_key(run) .. ':chunks') == 1 then return reply(0) end
 redis.call('HDEL', run_key(run), 'plan_token')
 redis.call('HINCRBY', run_key(run), 'plan_tries', -1)
 run_set(run, 'status', 'held', 'error', ARGV[6], 'held', ARGV[6], 'plan_until', 0)
-tell('held', run)
 keep_alive(run)
 local newer = redis.call('HGET', NS .. ':export:' .. run_get(run, 'export'), 'next')
 if newer and cjson.decode(run_get(newer, 'trigger')).kind ~= 'retry' then
   supersede(run, newer, 'while it was held')
+else
+  tell('held', run)
 end
 return reply(1)
