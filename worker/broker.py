@@ -18,6 +18,12 @@ NAMESPACE: Final = "segment-export-queue"
 _IDLE_POLL_MS: Final = 100
 _HEARTBEAT_TIMEOUT_MS: Final = 15_000
 _ALWAYS: Final = 1_000_000
+_LEDGER_AWAY: Final = (
+    redis.ConnectionError,
+    redis.TimeoutError,
+    redis.OutOfMemoryError,
+    redis.ReadOnlyError,
+)
 
 _ACTORS: Final = {
     "plan": messages.EXPORT_SEGMENT,
@@ -54,7 +60,8 @@ class WorkerTuning(Middleware):
 class DeadLetters(Middleware):
     """Keeps messages whose actor failed, in the broker's dead letters: each is a bug of ours, and an alarm.
 
-    Retries are the ledger's business: its leases lapse, and the sweeper rings again.
+    Retries are the ledger's business: its leases lapse, and the sweeper rings again. So it is no bug that the
+    ledger was away for longer than its client is patient.
     """
 
     def after_process_message(
@@ -65,8 +72,8 @@ class DeadLetters(Middleware):
         result: Any = None,  # noqa: ARG002
         exception: BaseException | None = None,
     ) -> None:
-        """Fails a message whose actor raised: Dramatiq acknowledges it otherwise."""
-        if exception is not None:
+        """Fails a message whose actor raised a bug: Dramatiq acknowledges it otherwise."""
+        if exception is not None and not isinstance(exception, _LEDGER_AWAY):
             message.fail()
 
 
