@@ -1,11 +1,13 @@
-# make demo | make test | make install; bench and lock are for developers.
+# make demo | make test | make install; chaos, bench and lock are for developers.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PROFILES ?= 50000
 LATENCY ?= 0.3
+MINUTES ?= 10
+SEED ?= 1
 
-.PHONY: demo test check install bench lock clean
+.PHONY: demo test check install chaos bench lock clean
 
 demo: install
 	@$(BIN)/python -m tests.demo --profiles $(PROFILES) --latency $(LATENCY)
@@ -28,6 +30,11 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+# every fault at every point, then seeded rounds for so long; a failure prints its seed and its timeline
+chaos: install
+	@CHAOS_ALL=1 $(BIN)/pytest -q -s tests/chaos
+	@$(BIN)/python -m tests.chaos --minutes $(MINUTES) --seed $(SEED)
 
 bench: install
 	@$(BIN)/python -m bench.million

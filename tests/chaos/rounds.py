@@ -14,6 +14,7 @@ from producer.applying import apply
 from producer.events import refresh_finished
 from tests.catalogs import TAGS, account
 from tests.chaos import audit, people, timeline
+from tests.chaos.failpoints import Order
 from tests.chaos.injecting import Injector
 from tests.chaos.people import Expected, Population
 from tests.chaos.recovering import Recoveries
@@ -50,9 +51,15 @@ class _Export:
 
 
 class Round:
-    """One round on a stage that is warm."""
+    """One round on a stage that is warm.
 
-    def __init__(self, stage: Stage, schedule: Schedule) -> None:
+    `orders` stand from the first refresh to the end, beside the faults of the schedule; `points` are those
+    that workers have come by then.
+    """
+
+    def __init__(self, stage: Stage, schedule: Schedule, orders: Sequence[Order] = ()) -> None:
+        self.points: list[str] = []
+        self._orders = orders
         self.tally = Tally()
         self.timeline = Timeline()
         self._stage, self._schedule = stage, schedule
@@ -79,6 +86,8 @@ class Round:
             for number, step in enumerate(self._schedule.steps):
                 self._step(number, step)
             self._audit_what_is_left()
+            self.points = [hit.point for hit in self._stage.failpoints.hits()]
+            self._injector.finish_failpoints()
         except Exception as error:
             raise Failure(self._told(error)) from error
         finally:
@@ -107,6 +116,7 @@ class Round:
         path = stage.folder / "catalog.yaml"
         path.write_text(self._catalog())
         apply(path, stage.producer.catalog, stage.producer.keyring, {})
+        stage.failpoints.arm(*self._orders)
 
     def _catalog(self) -> str:
         connections = zip(self._accounts.items(), self._schedule.limits, strict=True)
@@ -163,7 +173,8 @@ class Round:
             _raise_first(futures)
         if self._stage_now < step.stages - 1:
             self._to_stage(step.stages - 1)
-        self._injector.finish_failpoints()
+        if not self._orders:
+            self._injector.finish_failpoints()
         quiet = time.monotonic()
         self.timeline.note("no more faults")
         self._until_all_have_ended()
