@@ -145,6 +145,8 @@ class SlotMachine(RuleBasedStateMachine):
             done = self.world.delivered[call.lease.run_id]
             assert call.lease.chunk not in done, "a chunk was settled twice"
             done.add(call.lease.chunk)
+            known = read_hash(self.client, keys.chunks(call.lease.run_id))
+            assert all(f"{call.lease.chunk}.{at}" in known for at in range(len(children))), "a part is lost"
         self.hear(bells)
 
     def size(self, lease: Lease) -> int:
