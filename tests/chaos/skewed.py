@@ -134,8 +134,9 @@ def _skew_clock(seconds: float) -> None:
 
     class Ahead(dt.datetime):
         @classmethod
-        def now(cls, tz: dt.tzinfo | None = None) -> "Ahead":
-            return cls.fromtimestamp(time.time(), tz)
+        def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:  # type: ignore[override]
+            # a plain one, which can be stored like any other
+            return dt.datetime.fromtimestamp(time.time(), tz)
 
     for module in (comparing, consent, correction, sweeper):
         module.datetime = Ahead  # type: ignore[attr-defined]

@@ -215,6 +215,7 @@ def test_all_of_redis_is_lost_in_the_middle_of_a_run(system: FaultySystem, large
 
 def test_redis_is_read_only_after_a_failover(system: FaultySystem, large: Segments) -> None:
     """The replica is promoted late: commands are refused and tried again, and no process dies of it."""
+    system.ledger.config_set("repl-diskless-sync-delay", "0")
     run_id = begun(system, large)
     with ValkeyServer() as other:
         promote(other, behind=system)

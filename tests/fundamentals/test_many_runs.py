@@ -34,7 +34,7 @@ class Planned:
     made: Segments
 
 
-def _key(connection: str) -> str:
+def key_of(connection: str) -> str:
     return f"{connection:0<32}-us1"
 
 
@@ -52,11 +52,13 @@ def _plans() -> list[Planned]:
     ]
 
 
-def _catalog(plans: list[Planned], data: Path) -> str:
+def catalog_of(plans: list[Planned], data: Path) -> str:
     files = ("loyal-customers", "churn-risk")
     return json.dumps(
         {
-            "connections": {name: account(_key(name), max_connections=most) for name, most in LIMITS.items()},
+            "connections": {
+                name: account(key_of(name), max_connections=most) for name, most in LIMITS.items()
+            },
             "segments": {
                 f"{plan.name}-{file}": {
                     "display_name": tag,
@@ -85,13 +87,13 @@ def plans(running: System) -> Iterator[list[Planned]]:
     running.reset()
     made, standin = _plans(), running.standin
     for connection in LIMITS:
-        standin.add_account(_key(connection))
+        standin.add_account(key_of(connection))
     for plan in made:
         plan.made.write(running.data / plan.name)
-        audience = standin.add_audience(plan.audience_id, api_key=_key(plan.connection))
+        audience = standin.add_audience(plan.audience_id, api_key=key_of(plan.connection))
         audience.add_merge_field(MergeField(tag="CITY", name="City", type="text"))
         audience.add_merge_field(MergeField(tag="VISITS", name="Visits", type="number"))
-    running.apply(_catalog(made, running.data))
+    running.apply(catalog_of(made, running.data))
     yield made
     for plan in made:
         standin.audience(plan.audience_id).delete()
@@ -105,7 +107,7 @@ def test_twelve_runs_over_three_accounts_are_all_exact(running: System, plans: l
     assert len(ended) == RUNS
     for plan in plans:
         _assert_exact(running, plan, ended[plan.name])
-    seen = {name: running.standin.account(_key(name)).high_water() for name in LIMITS}
+    seen = {name: running.standin.account(key_of(name)).high_water() for name in LIMITS}
     assert all(most <= LIMITS[name] for name, most in seen.items()), seen
     assert (seen["wide"], seen["narrow"]) == (10, 3), "as many calls as allowed, while there are as many"
 
