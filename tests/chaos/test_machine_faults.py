@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.catalogs import TAGS, two_segments
+from tests.chaos.sampling import some
 from tests.chaos.skewed import OddSystem
 from tests.fundamentals.audit import LIMIT, assert_exact
 from tests.fundamentals.test_many_runs import LIMITS, REFUSED, Planned, catalog_of, key_of
@@ -52,7 +53,7 @@ def large() -> Segments:
 # --- clocks ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("ahead", [AHEAD, -AHEAD], ids=["ahead", "behind"])
+@pytest.mark.parametrize("ahead", some([AHEAD, -AHEAD], 1))
 def test_the_clocks_of_two_machines_are_thirty_seconds_apart(
     system: OddSystem, large: Segments, ahead: float
 ) -> None:
@@ -87,7 +88,7 @@ def test_the_disk_is_full_or_forbidden_when_a_run_begins(
     assert_exact(system, system.finished(refresh(system, small, "r2")), small)
 
 
-@pytest.mark.parametrize("state", ["full", "forbidden"])
+@pytest.mark.parametrize("state", some(["full", "forbidden"], 1))
 def test_the_disk_is_full_or_forbidden_in_the_middle_of_a_run(
     system: OddSystem, large: Segments, state: str
 ) -> None:

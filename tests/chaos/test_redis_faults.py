@@ -48,8 +48,8 @@ def system(faulty: FaultySystem) -> FaultySystem:
 
 @pytest.fixture(scope="module")
 def large() -> Segments:
-    """Some 25,000 profiles: forty chunks."""
-    return segments(25_000)
+    """Some 20,000 profiles: more than thirty chunks."""
+    return segments(20_000)
 
 
 def done(system: FaultySystem, run_id: str) -> int:
