@@ -131,6 +131,15 @@ def test_a_call_refused_for_what_it_carries_is_tried_with_fewer_members(status: 
     assert isinstance(fail(status, problem("Invalid Resource"), AUDIENCE), StopRun)
 
 
+@pytest.mark.parametrize("status", [400, 401, 404, 405, 422])
+@pytest.mark.parametrize("call", [CHUNK, AUDIENCE, ACCOUNT, TAG])
+def test_a_refusal_that_breaks_off_says_nothing_and_is_asked_for_again(status: int, call: Call) -> None:
+    """Half an answer stops no run: a member who is not there yet is told of by a 404, too."""
+    error = fail(status, problem("Resource Not Found")[:40], call)
+    assert isinstance(error, Unavailable)
+    assert str(error) == "Mailchimp's answer breaks off: the call is made again."
+
+
 @pytest.mark.parametrize("status", [402, 405, 406, 410, 414, 415, 431, 451])
 def test_a_call_refused_for_how_it_is_made_stops_the_run(status: int) -> None:
     error = fail(status, problem("Method Not Allowed"))

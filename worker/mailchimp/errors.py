@@ -12,7 +12,7 @@ import httpx
 import msgspec
 
 from worker.errors import ChunkRefused, SegmentExportError, StopRun, TellOperator, Throttled, Unavailable
-from worker.mailchimp.problems import Problem, masked, read_problem
+from worker.mailchimp.problems import Problem, breaks_off, masked, read_problem
 
 # the far side gave up waiting, or two calls met: the same call may go through later
 _PASSING: Final = frozenset(
@@ -68,9 +68,9 @@ def failure(reply: Reply, call: Call) -> SegmentExportError:
         return _no_answer(reply.status)
     if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR or reply.status in _PASSING:
         return _down(named, reply.status)
-    if (call.chunk or call.about) and reply.status in _ABOUT_THE_BODY:
-        return _refused(named, problem or Problem(str(reply.status), "", []), call)
-    return StopRun(_stopped(named, reply.status, call))
+    if breaks_off(reply.body):
+        return unreadable("breaks off")
+    return _for_good(named, reply.status, problem, call)
 
 
 def unreachable(error: httpx.HTTPError, *, seconds: float) -> SegmentExportError:
@@ -97,6 +97,12 @@ def unreadable(what: str) -> Unavailable:
 def _is_throttling(status: int, problem: Problem | None) -> bool:
     # "at exceptionally high volume" Mailchimp throttles by a 403 without a document (its documentation)
     return status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.FORBIDDEN and problem is None)
+
+
+def _for_good(named: str, status: int, problem: Problem | None, call: Call) -> SegmentExportError:
+    if (call.chunk or call.about) and status in _ABOUT_THE_BODY:
+        return _refused(named, problem or Problem(str(status), "", []), call)
+    return StopRun(_stopped(named, status, call))
 
 
 def _under_review(named: str) -> StopRun:

@@ -74,6 +74,15 @@ def read_problem(body: bytes) -> Problem | None:
     return Problem(wire.title or "", wire.detail or "", _faults(wire.errors))
 
 
+def breaks_off(body: bytes) -> bool:
+    """Tell whether a document has begun and can't be read to its end."""
+    try:
+        msgspec.json.decode(body)
+    except UNREADABLE:
+        return body.lstrip().startswith(b"{")
+    return False
+
+
 def masked(text: str) -> str:
     """Make a foreign text fit for a sentence of ours: one line, bounded, without addresses."""
     words = "".join(c if c.isprintable() else " " for c in text).split()
