@@ -7,6 +7,7 @@ import click
 from producer import forgetting
 from producer.application import Producer
 from producer.commands.common import note
+from producer.desk import Desk
 from producer.forgetting import Forgotten
 from producer.wording import counted
 
@@ -22,6 +23,8 @@ def forget(producer: Producer, address: str) -> None:
     """
     given = sys.stdin.readline() if address == "-" else address
     done = forgetting.forget(producer, given)
+    counts = {"snapshots": done.snapshots, "reports": done.reports, "audiences": done.audiences}
+    Desk.local(producer).record("forget", "a person", after=counts)
     click.echo(
         f"Forgotten in {counted(done.snapshots, 'snapshot')}, {counted(done.reports, 'part')} of reports "
         f"and {counted(done.audiences, 'reading')} of audiences."

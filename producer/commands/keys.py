@@ -4,6 +4,7 @@ import click
 
 from producer.application import Producer
 from producer.commands.common import note
+from producer.desk import Desk
 from producer.rotating import rotate as rotate_all
 from producer.wording import number, table
 from worker.keyring import VARIABLE
@@ -23,6 +24,9 @@ def rotate(producer: Producer) -> None:
     Put the new key in front of the old one and restart everything first; take the old one out afterwards.
     """
     found = list(rotate_all(producer))
+    Desk.local(producer).record(
+        "rotate_keys", "everything at rest", after={place: tally.renewed for place, tally in found}
+    )
     rows = [[place, *map(number, (tally.renewed, tally.current, tally.closed))] for place, tally in found]
     click.echo(table(["WHAT", "RENEWED", "FIRST KEY ALREADY", "OLDER KEY STILL"], rows, right={1, 2, 3}))
     waits = sum(tally.closed for place, tally in found if place == STAGED)

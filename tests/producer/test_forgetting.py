@@ -153,6 +153,9 @@ def test_an_export_with_a_run_under_way_is_left_for_later(
     assert result.stderr == (
         "Runs of weekly are under way and may hold this person: forget again when they have ended.\n"
     )
+    (entry,) = remembered.audit.newest()
+    assert (entry.what, entry.on) == ("forget", "a person")
+    assert person(3) not in entry.after
 
 
 def test_a_held_run_is_no_obstacle_for_it_is_planned_again(remembered: Producer) -> None:
