@@ -6,12 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Final, TypeVar
 
-import click
-
 from producer.application import Producer
-from producer.desk import Desk
-from producer.findings import Finding, fail, ok, tell, warn
-from producer.operations.connections import check_connection
+from producer.findings import Finding, fail, ok, warn
 from producer.wording import counted
 from worker import credentials
 from worker.errors import RetryLater, SegmentExportError, TellOperator, UsageError
@@ -36,17 +32,6 @@ _PAYS: Final = {
     "pay_as_you_go": "pays as it goes",
     "forever_free": "on the free plan",
 }
-
-
-@click.command()
-@click.argument("connection")
-@click.pass_obj
-def check(producer: Producer, connection: str) -> None:
-    """Check CONNECTION: its key, and audience and merge fields of each export over it.
-
-    Asks Mailchimp, within the connection's limit of open calls, and changes nothing.
-    """
-    tell(check_connection(Desk.local(producer), connection))
 
 
 def inspect(producer: Producer, connection: Connection) -> Iterator[Finding]:

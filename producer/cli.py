@@ -12,7 +12,7 @@ from producer.application import Producer
 _COMMANDS: Final = {
     "apply": ("producer.commands.apply", "Declare connections, segments and exports."),
     "get": ("producer.commands.get", "List connections, segments, exports, notifications or runs."),
-    "check": ("producer.checking", "Try a connection and the exports over it."),
+    "check": ("producer.commands.connections", "Try a connection and the exports over it."),
     "run": ("producer.commands.start", "Run an export now, or all of them."),
     "refresh": ("producer.commands.start", "Say that a refresh has finished."),
     "status": ("producer.commands.follow", "Show how a run stands."),

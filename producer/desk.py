@@ -1,11 +1,15 @@
-"""A desk: who asks, and of which installation. Every operation has one as its first argument."""
+"""A desk: who asks, and of which installation. Every operation has one as its first argument.
+
+A command does not know whether its desk is in front of the installation or far away: it asks an operation,
+and the operation asks the desk to carry it out.
+"""
 
 import getpass
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from producer.access import RULES, Caller, Role, check
 from producer.application import Producer
@@ -19,6 +23,18 @@ T = TypeVar("T")
 Shown = Mapping[str, Any]
 
 
+class AnyDesk(Protocol):
+    """What an operation can be asked of."""
+
+    def carry_out(
+        self, function: Callable[Concatenate["Desk", P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Does what an operation does, and gives back what it gives back."""
+
+    def idle(self) -> bool:
+        """Whether no worker is known to be there, as far as that can be told from here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """A caller in front of an installation."""
@@ -30,6 +46,21 @@ class Desk:
     def local(cls, producer: Producer) -> "Desk":
         """The desk of whoever sits at this machine: an administrator."""
         return cls(producer, Caller(_user(), Role.ADMINISTRATOR, here=True))
+
+    def carry_out(
+        self, function: Callable[Concatenate["Desk", P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Does it, if the rule of its name lets the caller pass.
+
+        Raises:
+            Forbidden: the caller may not.
+        """
+        check(self.caller, function.__name__)
+        return function(self, *args, **kwargs)
+
+    def idle(self) -> bool:
+        """Whether no worker has been seen lately."""
+        return not self.producer.presence.alive()
 
     def record(
         self,
@@ -55,18 +86,17 @@ class Desk:
         )
 
 
-def operation(function: Callable[Concatenate[Desk, P], T]) -> Callable[Concatenate[Desk, P], T]:
-    """Makes a function an operation: it asks the rule of its name first, and must have one."""
+def operation(function: Callable[Concatenate[Desk, P], T]) -> Callable[Concatenate[AnyDesk, P], T]:
+    """Makes a function an operation: any desk carries it out, and the rule of its name must be there."""
     name = function.__name__
     if name not in RULES:
         raise TypeError(f"The operation {name} has no rule in producer/access.py: say who may do it.")
 
     @wraps(function)
-    def guarded(desk: Desk, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        check(desk.caller, name)
-        return function(desk, *args, **kwargs)
+    def asked(desk: AnyDesk, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return desk.carry_out(function, *args, **kwargs)
 
-    return guarded
+    return asked
 
 
 def _json(shown: Shown | None) -> str:

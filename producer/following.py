@@ -1,4 +1,4 @@
-"""Follows runs in the ledger, a look every quarter of a second, until none of them goes on by itself."""
+"""Follows runs, a look every quarter of a second, until none of them goes on by itself."""
 
 import time
 from collections import deque
@@ -10,9 +10,9 @@ from typing import Final, Protocol, Self
 import redis
 
 from producer.summary import duration
+from worker.errors import Unavailable
 from worker.exports.outcomes import Outcome
 from worker.exports.runs import HELD, RunDocument
-from worker.state.presence import Presence
 from worker.state.runs import Runs
 from worker.state.slots import ConnectionState, Slots
 
@@ -87,19 +87,53 @@ class Screen(Protocol):
         """Tell something beside it."""
 
 
-class Follower:
-    """Looks at runs again and again, and keeps what their rates need."""
+class Source(Protocol):
+    """Where a follower looks."""
 
-    def __init__(self, runs: Runs, slots: Slots, run_ids: Sequence[str]) -> None:
-        self._runs = runs
-        self._slots = slots
+    def document(self, run_id: str) -> RunDocument:
+        """How a run stands."""
+
+    def connection(self, run: RunDocument) -> str:
+        """The connection that a run goes over; '' if that is not known."""
+
+    def state(self, connection: str) -> ConnectionState | None:
+        """How a connection stands; None if that can't be seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The source of who is in front of the installation."""
+
+    runs: Runs
+    slots: Slots
+
+    def document(self, run_id: str) -> RunDocument:
+        """How a run stands."""
+        return self.runs.document(run_id)
+
+    def connection(self, run: RunDocument) -> str:
+        """The connection that a run was planned for."""
+        facts = self.runs.facts(run.run_id)
+        return facts.connection if facts else ""
+
+    def state(self, connection: str) -> ConnectionState | None:
+        """How a connection stands."""
+        return self.slots.state(connection)
+
+
+class Follower:
+    """Looks at runs again and again, `every` so many seconds, and keeps what their rates need."""
+
+    def __init__(self, source: Source, run_ids: Sequence[str], *, every: float = _POLL) -> None:
+        self.every = every
+        self._source = source
         self._looks: dict[str, Look | None] = dict.fromkeys(run_ids)
         self._connections: dict[str, str] = {}
         self._rates = {run_id: Speedometer() for run_id in run_ids}
 
     def look(self, now: float) -> list[Look]:
         """How the runs stand; `now` is a clock of seconds that only goes forward."""
-        states: dict[str, ConnectionState] = {}
+        states: dict[str, ConnectionState | None] = {}
         looks = []
         for run_id, before in self._looks.items():
             look = before if before and before.over else self._look(run_id, now, states)
@@ -107,22 +141,21 @@ class Follower:
             looks.append(look)
         return looks
 
-    def _look(self, run_id: str, now: float, states: dict[str, ConnectionState]) -> Look:
-        run = self._runs.document(run_id)
+    def _look(self, run_id: str, now: float, states: dict[str, ConnectionState | None]) -> Look:
+        run = self._source.document(run_id)
         if run.ended:
             return Look(run, rate=_overall(run))
         if run.status != "uploading":
             return Look(run)
-        connection = self._connection(run_id)
+        connection = self._connection(run)
         if connection not in states:
-            states[connection] = self._slots.state(connection)
+            states[connection] = self._source.state(connection)
         return Look(run, states[connection], self._rates[run_id].read(now, _answered(run)))
 
-    def _connection(self, run_id: str) -> str:
-        if run_id not in self._connections:
-            facts = self._runs.facts(run_id)
-            self._connections[run_id] = facts.connection if facts else ""
-        return self._connections[run_id]
+    def _connection(self, run: RunDocument) -> str:
+        if run.run_id not in self._connections:
+            self._connections[run.run_id] = self._source.connection(run)
+        return self._connections[run.run_id]
 
 
 class Speedometer:
@@ -146,16 +179,18 @@ class Speedometer:
 def follow(
     follower: Follower,
     screen: Screen,
-    presence: Presence,
+    idle: Callable[[], bool],
     *,
     pause: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[RunDocument]:
     """Show the runs until each is over; a server that restarts is waited for.
 
+    `idle` tells whether no worker is there.
+
     Raises:
         UsageError: one of the runs is not remembered.
-        redis.RedisError: the server was gone for longer than a minute.
+        redis.RedisError, Unavailable: the server was gone for longer than a minute.
     """
     answered = asked = clock()
     with screen:
@@ -166,18 +201,24 @@ def follow(
                 if all(look.over for look in looks):
                     return [look.run for look in looks]
                 if clock() - asked >= _WORKERS_EVERY:
-                    _look_for_workers(presence, screen)
+                    _look_for_workers(idle, screen)
                     asked = clock()
                 answered = clock()
-            except (redis.ConnectionError, redis.TimeoutError):
+            except (redis.ConnectionError, redis.TimeoutError, Unavailable) as error:
                 if clock() - answered > _OUTAGE:
                     raise
-                screen.say("Redis does not answer; runs go on when it is back.")
-            pause(_POLL)
+                screen.say(_gone(error))
+            pause(follower.every)
 
 
-def _look_for_workers(presence: Presence, screen: Screen) -> None:
-    if not presence.alive():
+def _gone(error: Exception) -> str:
+    if isinstance(error, Unavailable):
+        return "The API does not answer; runs go on all the same."
+    return "Redis does not answer; runs go on when it is back."
+
+
+def _look_for_workers(idle: Callable[[], bool], screen: Screen) -> None:
+    if idle():
         screen.say(NO_WORKERS)
 
 

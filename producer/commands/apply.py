@@ -6,9 +6,8 @@ from pathlib import Path
 import click
 
 from producer.application import Producer
-from producer.commands.common import note
+from producer.commands.common import desk_of, note
 from producer.declaring import CatalogRefused
-from producer.desk import Desk
 from producer.operations.catalog import apply_catalog
 from producer.wording import counted, number
 
@@ -30,7 +29,7 @@ def apply(producer: Producer, path: Path) -> None:
     The file is checked as a whole, then saved as a whole, or not at all. What it does not name stays.
     """
     try:
-        applied = apply_catalog(Desk.local(producer), path)
+        applied = apply_catalog(desk_of(producer), path)
     except CatalogRefused as refused:
         note(str(refused))
         note(f"{counted(len(refused.problems), 'problem')}: nothing was saved.")

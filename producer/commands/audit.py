@@ -6,8 +6,7 @@ from typing import Any
 import click
 
 from producer.application import Producer
-from producer.commands.common import json_option, note, print_json
-from producer.desk import Desk
+from producer.commands.common import desk_of, json_option, note, print_json
 from producer.operations.audit import list_audit
 from producer.wording import table
 
@@ -23,7 +22,7 @@ def audit(
     producer: Producer, *, who: str | None, what: str | None, on: str | None, limit: int, as_json: bool
 ) -> None:
     """List who changed what and when, the newest first."""
-    found = list_audit(Desk.local(producer), who=who, what=what, on=on, limit=limit).items
+    found = list_audit(desk_of(producer), who=who, what=what, on=on, limit=limit).items
     if as_json:
         print_json({"audit": [each.model_dump(mode="json") for each in found]})
         return

@@ -6,7 +6,8 @@ from typing import Any, Final, TypeAlias, TypeVar
 import click
 import msgspec
 
-from producer.desk import Desk
+from producer.application import Producer
+from producer.desk import AnyDesk, Desk
 from producer.following import NO_WORKERS, follow
 from producer.operations.runs import watch_run
 from producer.screens import screen
@@ -27,6 +28,11 @@ wait_option = click.option(
 )
 
 
+def desk_of(producer: Producer) -> AnyDesk:
+    """The desk that a command goes to."""
+    return Desk.local(producer)
+
+
 def print_json(document: Any) -> None:
     """Prints a document to standard output, in a line of UTF-8 whatever the terminal's encoding."""
     click.echo(msgspec.json.encode(document))
@@ -37,17 +43,17 @@ def note(sentence: str) -> None:
     click.echo(sentence, err=True)
 
 
-def wait_for(desk: Desk, run_ids: Sequence[str]) -> list[RunDocument]:
+def wait_for(desk: AnyDesk, run_ids: Sequence[str]) -> list[RunDocument]:
     """Follows runs on standard error until they are over; Ctrl-C leaves them going on, and says so."""
     follower = watch_run(desk, *run_ids)
     try:
-        return follow(follower, screen(), desk.producer.presence)
+        return follow(follower, screen(), desk.idle)
     except KeyboardInterrupt:
         note(_goes_on(run_ids))
         raise click.exceptions.Exit(INTERRUPTED) from None
 
 
-def begun(desk: Desk, started: RunDocument, *, wait: bool, as_json: bool) -> None:
+def begun(desk: AnyDesk, started: RunDocument, *, wait: bool, as_json: bool) -> None:
     """Tells of a run that was started or, on demand, of its end."""
     if wait:
         ended = wait_for(desk, [started.run_id])
@@ -58,13 +64,13 @@ def begun(desk: Desk, started: RunDocument, *, wait: bool, as_json: bool) -> Non
     tell_started(desk, [started], as_json=as_json)
 
 
-def tell_started(desk: Desk, runs: Sequence[RunDocument], *, as_json: bool) -> None:
+def tell_started(desk: AnyDesk, runs: Sequence[RunDocument], *, as_json: bool) -> None:
     """Tells people of runs that were started, and how to follow them."""
     for each in runs:
         click.echo(f"Run {each.run_id} of {each.export} is {each.status}.", err=as_json)
     if len(runs) == 1 and not runs[0].ended:
         note(f"To follow it: segment-export watch {runs[0].run_id}")
-    if not all(each.ended for each in runs) and not desk.producer.presence.alive():
+    if not all(each.ended for each in runs) and desk.idle():
         note(NO_WORKERS)
 
 

@@ -6,9 +6,8 @@ from typing import Literal
 import click
 
 from producer.application import Producer
-from producer.commands.common import note
+from producer.commands.common import desk_of, note
 from producer.commands.values import key_file_option, key_of, values_argument, values_of
-from producer.desk import Desk
 from producer.operations import connections
 from producer.wording import counted
 from worker.credentials import REFERENCES
@@ -27,7 +26,7 @@ def connection() -> None:
 def add(producer: Producer, name: str, values: tuple[str, ...], key_file: str | None) -> None:
     """Add connection NAME with values as in a configuration file."""
     given = {"type": "mailchimp"} | values_of(values) | ({"api_key": key_of(key_file)} if key_file else {})
-    connections.add_connection(Desk.local(producer), name, given)
+    connections.add_connection(desk_of(producer), name, given)
     click.echo(f"Connection {name} is added: segment-export check {name}")
 
 
@@ -37,7 +36,7 @@ def add(producer: Producer, name: str, values: tuple[str, ...], key_file: str | 
 @click.pass_obj
 def edit(producer: Producer, name: str, values: tuple[str, ...]) -> None:
     """Change values of connection NAME; KEY= takes one back to its default."""
-    connections.edit_connection(Desk.local(producer), name, values_of(values))
+    connections.edit_connection(desk_of(producer), name, values_of(values))
     click.echo(f"Connection {name} is changed.")
 
 
@@ -47,7 +46,7 @@ def edit(producer: Producer, name: str, values: tuple[str, ...]) -> None:
 @click.pass_obj
 def share(producer: Producer, name: str, access: Literal["administrators", "contributors"]) -> None:
     """Say who may use connection NAME."""
-    connections.share_connection(Desk.local(producer), name, access)
+    connections.share_connection(desk_of(producer), name, access)
     click.echo(f"Connection {name} may be used by {access}.")
 
 
@@ -62,7 +61,7 @@ def consent(producer: Producer, name: str, by: str, day: datetime | None, text: 
     agreed_on = (day.date() if day else date.today()).isoformat()  # noqa: DTZ011 - the day on the wall
     words = {"text": text} if text is not None else {}
     given = {"agreed_by": by, "agreed_on": agreed_on} | words
-    connections.record_consent(Desk.local(producer), name, given)
+    connections.record_consent(desk_of(producer), name, given)
     click.echo(f"The consent of connection {name} is recorded.")
 
 
@@ -77,7 +76,7 @@ def rotate_key(producer: Producer, name: str, reference: str | None, key_file: s
         raise click.UsageError("Give --key-file FILE (- is standard input), or env:NAME or file:PATH.")
     if reference is not None and not reference.startswith(REFERENCES):
         raise click.UsageError("A key on the command line can be read by others: give --key-file FILE.")
-    connections.rotate_key(Desk.local(producer), name, reference or key_of(key_file or "-"))
+    connections.rotate_key(desk_of(producer), name, reference or key_of(key_file or "-"))
     click.echo(f"Connection {name} has another key: segment-export check {name}")
 
 
@@ -86,7 +85,7 @@ def rotate_key(producer: Producer, name: str, reference: str | None, key_file: s
 @click.pass_obj
 def authorize(producer: Producer, name: str) -> None:
     """Print a link: who follows it and agrees lets connection NAME use their Mailchimp account."""
-    click.echo(connections.authorize_connection(Desk.local(producer), name).link)
+    click.echo(connections.authorize_connection(desk_of(producer), name).link)
     note("Open this link within ten minutes, once, and agree: the connection works from then on.")
 
 
@@ -102,7 +101,7 @@ def authorize(producer: Producer, name: str) -> None:
 @click.pass_obj
 def remove(producer: Producer, name: str, exports: Literal["refuse", "detach", "remove"]) -> None:
     """Remove connection NAME and stop its runs; calls in flight end."""
-    removed = connections.remove_connection(Desk.local(producer), name, exports=exports)
+    removed = connections.remove_connection(desk_of(producer), name, exports=exports)
     parts = [
         f"{counted(len(names), noun)} {what}"
         for names, noun, what in (

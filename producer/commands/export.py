@@ -3,8 +3,8 @@
 import click
 
 from producer.application import Producer
+from producer.commands.common import desk_of
 from producer.commands.values import values_argument, values_of
-from producer.desk import Desk
 from producer.operations import exports
 from producer.wording import counted
 
@@ -20,7 +20,7 @@ def export() -> None:
 @click.pass_obj
 def add(producer: Producer, name: str, values: tuple[str, ...]) -> None:
     """Add export NAME with values as in a configuration file."""
-    exports.add_export(Desk.local(producer), name, values_of(values))
+    exports.add_export(desk_of(producer), name, values_of(values))
     click.echo(f"Export {name} is added: segment-export run {name} --dry-run")
 
 
@@ -30,7 +30,7 @@ def add(producer: Producer, name: str, values: tuple[str, ...]) -> None:
 @click.pass_obj
 def edit(producer: Producer, name: str, values: tuple[str, ...]) -> None:
     """Change values of export NAME; KEY= takes one back to its default."""
-    exports.edit_export(Desk.local(producer), name, values_of(values))
+    exports.edit_export(desk_of(producer), name, values_of(values))
     click.echo(f"Export {name} is changed.")
 
 
@@ -41,7 +41,7 @@ def edit(producer: Producer, name: str, values: tuple[str, ...]) -> None:
 @click.pass_obj
 def duplicate(producer: Producer, name: str, new_name: str, values: tuple[str, ...]) -> None:
     """Add a copy of NAME as NEW_NAME, with other values; it is disabled until you enable it."""
-    exports.duplicate_export(Desk.local(producer), name, new_name, values_of(values))
+    exports.duplicate_export(desk_of(producer), name, new_name, values_of(values))
     click.echo(f"Export {new_name} is added: segment-export export enable {new_name}")
 
 
@@ -50,7 +50,7 @@ def duplicate(producer: Producer, name: str, new_name: str, values: tuple[str, .
 @click.pass_obj
 def detach(producer: Producer, name: str) -> None:
     """Take the connection of NAME away and stop its runs; it is kept until another is set."""
-    exports.detach_export(Desk.local(producer), name)
+    exports.detach_export(desk_of(producer), name)
     click.echo(f"Export {name} is detached: segment-export export edit {name} connection=…")
 
 
@@ -59,7 +59,7 @@ def detach(producer: Producer, name: str) -> None:
 @click.pass_obj
 def remove(producer: Producer, name: str) -> None:
     """Remove NAME, stop its runs and forget what was sent; members keep their tags."""
-    removed = exports.remove_export(Desk.local(producer), name)
+    removed = exports.remove_export(desk_of(producer), name)
     runs = f": {counted(len(removed.canceled), 'run')} canceled" if removed.canceled else ""
     click.echo(f"Export {name} is removed{runs}.")
 
@@ -69,7 +69,7 @@ def remove(producer: Producer, name: str) -> None:
 @click.pass_obj
 def enable(producer: Producer, name: str) -> None:
     """Let NAME run again."""
-    exports.enable_export(Desk.local(producer), name)
+    exports.enable_export(desk_of(producer), name)
     click.echo(f"Export {name} is enabled.")
 
 
@@ -78,7 +78,7 @@ def enable(producer: Producer, name: str) -> None:
 @click.pass_obj
 def disable(producer: Producer, name: str) -> None:
     """Keep NAME from starting; a run that is under way goes on."""
-    exports.disable_export(Desk.local(producer), name)
+    exports.disable_export(desk_of(producer), name)
     click.echo(f"Export {name} is disabled.")
 
 
@@ -89,7 +89,7 @@ def disable(producer: Producer, name: str) -> None:
 @click.pass_obj
 def schedule(producer: Producer, run: str, names: tuple[str, ...], time_zone: str | None) -> None:
     """Run NAMES on_refresh, manual, or by a cron line: all of them, or none is changed."""
-    exports.schedule_exports(Desk.local(producer), names, run, time_zone)
+    exports.schedule_exports(desk_of(producer), names, run, time_zone)
     click.echo(f"{counted(len(set(names)), 'export')} scheduled: {run}.")
 
 
@@ -99,5 +99,5 @@ def schedule(producer: Producer, run: str, names: tuple[str, ...], time_zone: st
 @click.pass_obj
 def add_segment(producer: Producer, name: str, segment: str) -> None:
     """Let export NAME take SEGMENT too."""
-    exports.add_segment_to_export(Desk.local(producer), segment, name)
+    exports.add_segment_to_export(desk_of(producer), segment, name)
     click.echo(f"Export {name} takes segment {segment}.")

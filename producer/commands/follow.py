@@ -3,8 +3,7 @@
 import click
 
 from producer.application import Producer
-from producer.commands.common import finish, json_option, print_json, wait_for
-from producer.desk import Desk
+from producer.commands.common import desk_of, finish, json_option, print_json, wait_for
 from producer.operations import runs
 from producer.summary import summary
 
@@ -15,7 +14,7 @@ from producer.summary import summary
 @click.pass_obj
 def status(producer: Producer, run: str, *, as_json: bool) -> None:
     """Show how RUN stands."""
-    document = runs.show_run(Desk.local(producer), run)
+    document = runs.show_run(desk_of(producer), run)
     if as_json:
         print_json(document)
     else:
@@ -27,7 +26,7 @@ def status(producer: Producer, run: str, *, as_json: bool) -> None:
 @click.pass_obj
 def watch(producer: Producer, run: str) -> None:
     """Follow RUN until it ends; exit as `run --wait` does."""
-    ended = wait_for(Desk.local(producer), [run])
+    ended = wait_for(desk_of(producer), [run])
     finish(ended, ended[0], as_json=False)
 
 
@@ -37,7 +36,7 @@ def watch(producer: Producer, run: str) -> None:
 @click.pass_obj
 def approve(producer: Producer, run: str, *, as_json: bool) -> None:
     """Let RUN go on, which a guard is holding: it is planned again and sent."""
-    document = runs.approve_run(Desk.local(producer), run)
+    document = runs.approve_run(desk_of(producer), run)
     if as_json:
         print_json(document)
     click.echo(f"Run {run} goes on: segment-export watch {run}", err=as_json)
@@ -49,7 +48,7 @@ def approve(producer: Producer, run: str, *, as_json: bool) -> None:
 @click.pass_obj
 def cancel(producer: Producer, run: str, *, as_json: bool) -> None:
     """Stop RUN: no call begins after this, calls in flight end and are counted."""
-    canceled = runs.cancel_run(Desk.local(producer), run)
+    canceled = runs.cancel_run(desk_of(producer), run)
     if as_json:
         print_json(canceled.run)
     click.echo(_told(run, ended=canceled.run.ended, stopped=canceled.stopped), err=as_json)

@@ -6,8 +6,8 @@ from typing import Any, Final
 import click
 
 from producer.application import Producer
-from producer.commands.common import json_option, note, print_json
-from producer.desk import Desk
+from producer.commands.common import desk_of, json_option, note, print_json
+from producer.desk import AnyDesk
 from producer.operations.connections import list_connections, show_connection
 from producer.operations.documents import ConnectionView, Made
 from producer.operations.exports import list_exports, show_export
@@ -33,7 +33,7 @@ def get(producer: Producer, kind: str, name: str | None, *, as_json: bool) -> No
 
     Runs are listed newest first; their NAME is an export's, or a run's own.
     """
-    desk = Desk.local(producer)
+    desk = desk_of(producer)
     match kind:
         case "connections":
             _connections(desk, name, as_json=as_json)
@@ -47,11 +47,15 @@ def get(producer: Producer, kind: str, name: str | None, *, as_json: bool) -> No
             _runs(desk, name, as_json=as_json)
 
 
-def _connections(desk: Desk, name: str | None, *, as_json: bool) -> None:
+def _connections(desk: AnyDesk, name: str | None, *, as_json: bool) -> None:
     found = list_connections(desk).items if name is None else [show_connection(desk, name)]
-    views = [each for each in found if isinstance(each, ConnectionView)]
     if as_json:
-        print_json({"connections": [each.model_dump(mode="json") for each in views]})
+        print_json({"connections": [each.model_dump(mode="json") for each in found]})
+        return
+    views = [each for each in found if isinstance(each, ConnectionView)]
+    if len(views) < len(found):
+        rows = [[each.name, each.display_name, each.type] for each in found]
+        _show("connections", ["NAME", "DISPLAY NAME", "TYPE"], rows)
         return
     rows = [
         [
@@ -70,7 +74,7 @@ def _connections(desk: Desk, name: str | None, *, as_json: bool) -> None:
     _show("connections", header, rows)
 
 
-def _segments(desk: Desk, name: str | None, *, as_json: bool) -> None:
+def _segments(desk: AnyDesk, name: str | None, *, as_json: bool) -> None:
     found = list_segments(desk).items if name is None else [show_segment(desk, name)]
     if as_json:
         print_json({"segments": [each.model_dump(mode="json") for each in found]})
@@ -79,7 +83,7 @@ def _segments(desk: Desk, name: str | None, *, as_json: bool) -> None:
     _show("segments", ["NAME", "DISPLAY NAME", "SOURCE", "USED BY"], rows)
 
 
-def _exports(desk: Desk, name: str | None, *, as_json: bool) -> None:
+def _exports(desk: AnyDesk, name: str | None, *, as_json: bool) -> None:
     found = list_exports(desk).items if name is None else [show_export(desk, name)]
     if as_json:
         print_json({"exports": [each.model_dump(mode="json") for each in found]})
@@ -128,7 +132,7 @@ def _notifications(producer: Producer, name: str | None, *, as_json: bool) -> No
         note(f"{each.given_up:%Y-%m-%d %H:%M} UTC: {each.reason}")
 
 
-def _runs(desk: Desk, name: str | None, *, as_json: bool) -> None:
+def _runs(desk: AnyDesk, name: str | None, *, as_json: bool) -> None:
     found = list_runs(desk).items if name is None else _runs_named(desk, name)
     if as_json:
         print_json({"runs": found})
@@ -138,7 +142,7 @@ def _runs(desk: Desk, name: str | None, *, as_json: bool) -> None:
         note("There are no runs yet." if name is None else f"There are no runs of {name} yet.")
 
 
-def _runs_named(desk: Desk, name: str) -> list[RunDocument]:
+def _runs_named(desk: AnyDesk, name: str) -> list[RunDocument]:
     """The runs of an export, removed from the catalog or not, or the one run of this id."""
     if found := list_runs(desk, export=name).items:
         return found

@@ -5,11 +5,10 @@ from typing import Final
 import click
 
 from producer.application import Producer
-from producer.commands.common import json_option, note, print_json
-from producer.desk import Desk
+from producer.commands.common import desk_of, json_option, note, print_json
+from producer.operations.documents import InQuarantine
 from producer.operations.quarantine import clear_quarantine, list_quarantine
 from producer.wording import counted, moment, table
-from worker.exports.quarantine import Quarantined
 
 _WIDEST: Final = 80
 
@@ -28,11 +27,13 @@ def quarantine() -> None:
 @click.pass_obj
 def list_(producer: Producer, export: str, *, as_json: bool) -> None:
     """Show who is in the quarantine of EXPORT: address, code, reason, and until when."""
-    found = list_quarantine(Desk.local(producer), export)
+    found = list_quarantine(desk_of(producer), export)
     if as_json:
         print_json({"export": export, "quarantine": [_document(each) for each in found]})
     elif found:
-        rows = [[each.email, moment(each.until), each.code, _short(each.message)] for each in found]
+        rows = [
+            [each.email, moment(each.until.isoformat()), each.code, _short(each.message)] for each in found
+        ]
         click.echo(table(["ADDRESS", "UNTIL (UTC)", "CODE", "REASON"], rows))
     else:
         note(f"Nobody is in the quarantine of {export}.")
@@ -47,13 +48,14 @@ def clear(producer: Producer, export: str, address: str | None) -> None:
 
     Not while a run of EXPORT is under way, which would bring them back.
     """
-    count = clear_quarantine(Desk.local(producer), export, address)
+    count = clear_quarantine(desk_of(producer), export, address)
     sent = "" if not count else ": the next run sends them again"
     click.echo(f"{counted(count, 'profile')} let out of quarantine{sent}.")
 
 
-def _document(each: Quarantined) -> dict[str, str]:
-    return {"email": each.email, "code": each.code, "reason": each.message, "until": each.until}
+def _document(each: InQuarantine) -> dict[str, str]:
+    until = each.until.isoformat()
+    return {"email": each.email, "code": each.code, "reason": each.message, "until": until}
 
 
 def _short(text: str) -> str:

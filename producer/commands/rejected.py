@@ -11,8 +11,7 @@ from typing import Final, TextIO, cast
 import click
 
 from producer.application import Producer
-from producer.commands.common import note
-from producer.desk import Desk
+from producer.commands.common import desk_of, note
 from producer.operations.runs import rejected_rows, show_run
 from producer.wording import counted
 from worker.errors import TellOperator
@@ -47,7 +46,7 @@ _WRITERS: Final[dict[str, Callable[[Iterable[ReportLine], TextIO], None]]] = {
 @click.pass_obj
 def rejected(producer: Producer, run: str, *, form: str, path: Path | None) -> None:
     """Write who was left out of RUN (was not created, updated or unchanged), and why."""
-    desk = Desk.local(producer)
+    desk = desk_of(producer)
     document = show_run(desk, run)
     lines = _Counted(rejected_rows(desk, run))
     with _output(path) as out:

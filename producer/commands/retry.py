@@ -3,8 +3,7 @@
 import click
 
 from producer.application import Producer
-from producer.commands.common import begun, json_option, wait_option
-from producer.desk import Desk
+from producer.commands.common import begun, desk_of, json_option, wait_option
 from producer.operations.runs import retry_run
 
 
@@ -18,5 +17,5 @@ def retry(producer: Producer, run: str, *, wait: bool, as_json: bool) -> None:
 
     It reads the same files again. Quarantine is not asked for these profiles, consent is.
     """
-    desk = Desk.local(producer)
+    desk = desk_of(producer)
     begun(desk, retry_run(desk, run), wait=wait, as_json=as_json)

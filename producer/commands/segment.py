@@ -3,8 +3,8 @@
 import click
 
 from producer.application import Producer
+from producer.commands.common import desk_of
 from producer.commands.values import values_argument, values_of
-from producer.desk import Desk
 from producer.operations import segments
 
 
@@ -19,7 +19,7 @@ def segment() -> None:
 @click.pass_obj
 def add(producer: Producer, name: str, values: tuple[str, ...]) -> None:
     """Add segment NAME with values as in a configuration file."""
-    segments.add_segment(Desk.local(producer), name, values_of(values))
+    segments.add_segment(desk_of(producer), name, values_of(values))
     click.echo(f"Segment {name} is added: segment-export export add-segment EXPORT {name}")
 
 
@@ -29,7 +29,7 @@ def add(producer: Producer, name: str, values: tuple[str, ...]) -> None:
 @click.pass_obj
 def edit(producer: Producer, name: str, values: tuple[str, ...]) -> None:
     """Change values of segment NAME; KEY= takes one back to its default."""
-    segments.edit_segment(Desk.local(producer), name, values_of(values))
+    segments.edit_segment(desk_of(producer), name, values_of(values))
     click.echo(f"Segment {name} is changed.")
 
 
@@ -38,5 +38,5 @@ def edit(producer: Producer, name: str, values: tuple[str, ...]) -> None:
 @click.pass_obj
 def remove(producer: Producer, name: str) -> None:
     """Remove segment NAME, which no export may take."""
-    segments.remove_segment(Desk.local(producer), name)
+    segments.remove_segment(desk_of(producer), name)
     click.echo(f"Segment {name} is removed.")

@@ -8,6 +8,7 @@ import click
 from producer.application import Producer
 from producer.commands.common import (
     begun,
+    desk_of,
     finish,
     json_option,
     note,
@@ -16,11 +17,12 @@ from producer.commands.common import (
     wait_for,
     wait_option,
 )
-from producer.desk import Desk
+from producer.desk import AnyDesk
 from producer.events import unknown_segments
 from producer.forecast import forecast
 from producer.operations.events import refresh_finished
 from producer.operations.runs import dry_run_export, run_all, run_export
+from producer.operations.segments import list_segments
 from worker.exports.runs import RunDocument
 
 
@@ -58,7 +60,7 @@ def run(
         )
     if show and not dry_run:
         raise click.UsageError("Only a dry run shows addresses: give --dry-run with --show.")
-    desk = Desk.local(producer)
+    desk = desk_of(producer)
     if dry_run and export is not None:
         _preview(desk, export, full=full, show=show, as_json=as_json)
     elif export is None:
@@ -81,15 +83,15 @@ def refresh(
 
     Without --segment all segments were refreshed. The same refresh again starts nothing again.
     """
-    desk = Desk.local(producer)
+    desk = desk_of(producer)
     refreshed = refresh_finished(desk, refresh_id, segments or None)
     if refreshed.unknown:
-        known = [segment.name for segment in producer.catalog.segments()]
+        known = [segment.name for segment in list_segments(desk).items]
         note(f"{unknown_segments(refreshed.unknown, known)} The others were refreshed all the same.")
     _several(desk, refreshed.runs, refresh_id=refresh_id, wait=wait, as_json=as_json)
 
 
-def _preview(desk: Desk, export: str, *, full: bool, show: bool, as_json: bool) -> None:
+def _preview(desk: AnyDesk, export: str, *, full: bool, show: bool, as_json: bool) -> None:
     from producer.previewing import quiet  # noqa: PLC0415 (slow, and only a dry run needs it)
 
     with quiet():
@@ -101,7 +103,7 @@ def _preview(desk: Desk, export: str, *, full: bool, show: bool, as_json: bool) 
 
 
 def _several(
-    desk: Desk, runs: Sequence[RunDocument], *, refresh_id: str | None, wait: bool, as_json: bool
+    desk: AnyDesk, runs: Sequence[RunDocument], *, refresh_id: str | None, wait: bool, as_json: bool
 ) -> None:
     if not runs:
         which = (

@@ -6,8 +6,7 @@ import click
 
 from producer.access import Role
 from producer.application import Producer
-from producer.commands.common import json_option, note, print_json
-from producer.desk import Desk
+from producer.commands.common import desk_of, json_option, note, print_json
 from producer.operations.tokens import create_token, list_tokens, revoke_token
 from producer.wording import moment, table
 
@@ -26,7 +25,7 @@ def token() -> None:
 def create(producer: Producer, name: str, role: str, days: int | None, *, as_json: bool) -> None:
     """Make a token NAME, and print it this once."""
     until = datetime.now(UTC) + timedelta(days=days) if days else None
-    made = create_token(Desk.local(producer), name, role, expires_at=until)
+    made = create_token(desk_of(producer), name, role, expires_at=until)
     if as_json:
         print_json(made.model_dump(mode="json"))
     else:
@@ -39,7 +38,7 @@ def create(producer: Producer, name: str, role: str, days: int | None, *, as_jso
 @click.pass_obj
 def list_(producer: Producer, *, as_json: bool) -> None:
     """List tokens, without themselves."""
-    found = list_tokens(Desk.local(producer)).items
+    found = list_tokens(desk_of(producer)).items
     if as_json:
         print_json({"tokens": [each.model_dump(mode="json") for each in found]})
         return
@@ -66,5 +65,5 @@ def list_(producer: Producer, *, as_json: bool) -> None:
 @click.pass_obj
 def revoke(producer: Producer, token_id: str) -> None:
     """End TOKEN at once; it is named by its id, as `token list` shows it."""
-    revoked = revoke_token(Desk.local(producer), token_id)
+    revoked = revoke_token(desk_of(producer), token_id)
     click.echo(f"Token {revoked.id} of {revoked.name} is revoked.")

@@ -1,6 +1,5 @@
 """What the HTTP API answers where an operation gives something else than a document of its own."""
 
-from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
@@ -10,6 +9,7 @@ from producer.operations.documents import (
     ConnectionSummary,
     ConnectionView,
     ExportView,
+    InQuarantine,
     SegmentView,
     TokenView,
 )
@@ -208,19 +208,10 @@ class Findings(Answer):
     findings: list[Found]
 
 
-class Quarantined(Answer):
-    """A person whom Mailchimp refused for good."""
-
-    email: str
-    code: str
-    message: str
-    until: datetime
-
-
 class Quarantine(Answer):
     """Who is not sent for now, who is let out first at the head."""
 
-    items: list[Quarantined]
+    items: list[InQuarantine]
 
 
 class Cleared(Answer):

@@ -94,10 +94,10 @@ def record_consent(desk: Desk, name: str, consent: Mapping[str, Any]) -> Connect
 
 
 @operation
-def rotate_key(desk: Desk, name: str, key: str) -> ConnectionView:
+def rotate_key(desk: Desk, name: str, api_key: str) -> ConnectionView:
     """Gives a connection another API key, sealed at once, or another reference."""
     # the data centre was that of a token: a key ends in its own
-    return _edited(desk, "rotate_key", name, {"api_key": key, "data_centre": None})
+    return _edited(desk, "rotate_key", name, {"api_key": api_key, "data_centre": None})
 
 
 @operation

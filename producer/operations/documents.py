@@ -162,6 +162,15 @@ class AuditEntry(Document):
     after: dict[str, Any] | None
 
 
+class InQuarantine(Document):
+    """A person whom Mailchimp refused for good: its words, and until when they are not sent."""
+
+    email: str = Field(repr=False)
+    code: str
+    message: str = Field(repr=False)
+    until: datetime
+
+
 def page(items: Sequence[T], key: Callable[[T], str], *, after: str, limit: int | None) -> Page[T]:
     """The part of a list, sorted by its key, that comes after a key."""
     rest = [item for item in items if key(item) > after]

@@ -2,17 +2,20 @@
 
 from producer.desk import Desk, operation
 from producer.operations.changing import check_touch, found
+from producer.operations.documents import InQuarantine
 from worker.exports.definitions import Export
-from worker.exports.quarantine import Quarantined
 
 
 @operation
-def list_quarantine(desk: Desk, export: str) -> list[Quarantined]:
+def list_quarantine(desk: Desk, export: str) -> list[InQuarantine]:
     """Who is in the quarantine of an export, who is let out first at the head."""
     from producer.quarantine import in_quarantine  # noqa: PLC0415 (slow, and few ask)
 
     _check(desk, export)
-    return in_quarantine(desk.producer, export)
+    return [
+        InQuarantine(email=each.email, code=each.code, message=each.message, until=each.until)
+        for each in in_quarantine(desk.producer, export)
+    ]
 
 
 @operation

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from producer import events
 from producer.access import Forbidden, Role, may_use
 from producer.desk import Desk, operation
-from producer.following import Follower
+from producer.following import Follower, Ledger
 from producer.operations.changing import check_touch, found, may_touch
 from producer.operations.documents import Page
 from worker.errors import Conflicts
@@ -52,7 +52,7 @@ def watch_run(desk: Desk, *run_ids: str) -> Follower:
     """What looks at runs again and again: `look(time.monotonic())`, until all looks are `over`."""
     for run_id in run_ids:
         desk.producer.runs.document(run_id)
-    return Follower(desk.producer.runs, desk.producer.slots, run_ids)
+    return Follower(Ledger(desk.producer.runs, desk.producer.slots), run_ids)
 
 
 @operation

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producer.application import Producer
+from producer.desk import Desk
 from producer.events import refresh_finished, run_export
-from producer.following import NO_WORKERS, Follower, Look, Speedometer, follow
+from producer.following import NO_WORKERS, Follower, Ledger, Look, Speedometer, follow
 from tests.producer.conftest import Work
 from worker.errors import UsageError
 
@@ -61,8 +62,9 @@ def nothing() -> None:
 
 
 def watch(producer: Producer, run_ids: Sequence[str], steps: Steps, screen: Notes) -> list[str]:
-    follower = Follower(producer.runs, producer.slots, run_ids)
-    ended = follow(follower, screen, producer.presence, pause=steps.pause, clock=steps.clock)
+    follower = Follower(Ledger(producer.runs, producer.slots), run_ids)
+    idle = Desk.local(producer).idle
+    ended = follow(follower, screen, idle, pause=steps.pause, clock=steps.clock)
     return [run.status for run in ended]
 
 
