@@ -52,7 +52,7 @@ def load(
     problems, warnings = Problems(str(path)), Problems(str(path))
     definitions = Definitions()
     try:
-        sections = _sections(_text(_read(path) if content is None else content), problems)
+        sections = _sections(_text(content_of(path) if content is None else content), problems)
         definitions = declare(sections, problems, known=known, seal=seal, seal_for=seal_for)
         warnings.add(warnings_of(definitions.connections, sections["connections"], unresolved))
     except Malformed as fault:
@@ -83,7 +83,21 @@ def _entries(section: str, node: Node | None, problems: Problems) -> dict[str, N
     return {}
 
 
-def _read(path: Path) -> bytes:
+def tree_of_content(content: bytes) -> Node:
+    """What stands in a file, whatever it means.
+
+    Raises:
+        Malformed: it can't be read as YAML.
+    """
+    return read_tree(_text(content))[0]
+
+
+def content_of(path: Path) -> bytes:
+    """The bytes of a file; not many more than it may have.
+
+    Raises:
+        Malformed: it can't be read.
+    """
     try:
         with path.open("rb") as file:
             return file.read(SIZE_LIMIT + 1)

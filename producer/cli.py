@@ -7,6 +7,9 @@ from typing import Any, Final
 import click
 
 from producer.application import Producer
+from producer.remote.door import door_of
+from producer.remote.elsewhere import Elsewhere
+from worker.settings import environ
 
 # said here and not by the commands, so that help loads none of them
 _COMMANDS: Final = {
@@ -83,12 +86,23 @@ class Commands(click.Group):
 @click.pass_context
 def cli(ctx: click.Context, *, debug: bool) -> None:  # noqa: ARG001 - read where errors are
     """Export customer segments to Mailchimp audiences."""
-    ctx.ensure_object(Producer)
+    if ctx.obj is None:
+        ctx.obj = _installation(ctx)
 
 
 def main() -> None:
     """The console script."""
     cli(prog_name="segment-export")
+
+
+def _installation(ctx: click.Context) -> Producer:
+    """The installation of this machine or, if the environment names its door, one elsewhere."""
+    door = door_of(environ())
+    if door is None:
+        return Producer()
+    elsewhere = Elsewhere(door)
+    ctx.call_on_close(elsewhere.close)
+    return elsewhere
 
 
 def _reader_is_gone(error: Exception) -> bool:
@@ -97,10 +111,10 @@ def _reader_is_gone(error: Exception) -> bool:
 
 def _sentence(error: Exception, ctx: click.Context) -> str:
     from producer.faults import explain  # noqa: PLC0415 (only for whoever meets one)
-    from worker.errors import TellOperator  # noqa: PLC0415
+    from worker.errors import SegmentExportError  # noqa: PLC0415
 
     try:
         where = ctx.ensure_object(Producer).settings.redis_shown
-    except TellOperator:
+    except SegmentExportError:
         where = "REDIS_URL"
     return explain(error, where)

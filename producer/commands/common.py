@@ -10,6 +10,7 @@ from producer.application import Producer
 from producer.desk import AnyDesk, Desk
 from producer.following import NO_WORKERS, follow
 from producer.operations.runs import watch_run
+from producer.remote.elsewhere import Elsewhere
 from producer.screens import screen
 from producer.summary import summary
 from producer.wording import counted
@@ -29,8 +30,8 @@ wait_option = click.option(
 
 
 def desk_of(producer: Producer) -> AnyDesk:
-    """The desk that a command goes to."""
-    return Desk.local(producer)
+    """The desk that a command goes to: that of whoever sits here, or one that is far away."""
+    return producer.desk if isinstance(producer, Elsewhere) else Desk.local(producer)
 
 
 def print_json(document: Any) -> None:
