@@ -15,6 +15,8 @@ from producer.access import Caller, Role
 from producer.application import Producer
 from producer.cli import cli
 from producer.desk import Desk
+from producer.remote.elsewhere import Elsewhere
+from tests.remote.serving import Served
 from worker.broker import NAMESPACE, Doorbell
 from worker.exports.definitions import Connection, Consent, Export, Segment
 from worker.settings import Settings
@@ -94,14 +96,41 @@ def _export(name: str, *, connection: str = "newsletter", **keys: object) -> Exp
     )
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One suite, two doors: commands are tried in front of the installation, and over its API."""
+    if "door" in metafunc.fixturenames and metafunc.definition.get_closest_marker("here") is None:
+        metafunc.parametrize("door", ["here", "elsewhere"])
+
+
 @pytest.fixture
-def segment_export(producer: Producer) -> SegmentExport:
+def door() -> str:
+    """Where the command line is."""
+    return "here"
+
+
+@pytest.fixture
+def segment_export(producer: Producer, door: str, request: pytest.FixtureRequest) -> SegmentExport:
     """The command line, in this process."""
+    at = producer if door == "here" else request.getfixturevalue("elsewhere")
 
     def invoke(*arguments: str) -> Result:
-        return CliRunner().invoke(cli, arguments, obj=producer, prog_name="segment-export")
+        return CliRunner().invoke(cli, arguments, obj=at, prog_name="segment-export")
 
     return invoke
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[Served]:
+    """The HTTP API, in this process."""
+    with Served() as served:
+        yield served
+
+
+@pytest.fixture
+def elsewhere(producer: Producer, served: Served) -> Iterator[Elsewhere]:
+    """What stands where the producer would be on the machine of an administrator with a token."""
+    with served.elsewhere(producer) as far:
+        yield far
 
 
 @dataclass

@@ -176,6 +176,7 @@ def test_an_unusable_environment_is_the_first_thing_to_mend(monkeypatch: pytest.
     assert "secret" not in finding.sentence
 
 
+@pytest.mark.here
 def test_doctor_prints_a_line_each_and_exits_with_1_if_something_fails(segment_export: SegmentExport) -> None:
     result = segment_export("doctor")
     assert result.exit_code == 1

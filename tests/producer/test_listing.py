@@ -136,6 +136,7 @@ def test_apply_prints_every_problem_and_saves_nothing(
     assert producer.catalog.everything().connections == {}
 
 
+@pytest.mark.here
 def test_apply_warns_of_keys_that_only_the_workers_may_know(
     segment_export: SegmentExport, tmp_path: Path
 ) -> None:

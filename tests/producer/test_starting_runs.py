@@ -128,6 +128,7 @@ def test_run_prints_the_run_document_and_nothing_else_on_standard_output(
     assert "is queued" in result.stderr
 
 
+@pytest.mark.here
 def test_run_tells_people_how_to_follow_and_that_no_worker_runs(
     catalog: Producer, segment_export: SegmentExport
 ) -> None:

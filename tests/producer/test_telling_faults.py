@@ -45,6 +45,7 @@ def test_our_own_errors_speak_for_themselves(error: SegmentExportError) -> None:
     assert explain(error, "") == str(error)
 
 
+@pytest.mark.here
 def test_a_fault_of_our_own_is_a_sentence_without_what_it_was_about(
     producer: Producer, segment_export: SegmentExport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,6 +62,7 @@ def test_a_fault_of_our_own_is_a_sentence_without_what_it_was_about(
     assert isinstance(segment_export("--debug", "status", "any").exception, KeyError)
 
 
+@pytest.mark.here
 def test_a_server_that_goes_away_in_the_middle_is_a_sentence_without_its_password(
     producer: Producer, segment_export: SegmentExport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
