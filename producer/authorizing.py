@@ -4,9 +4,8 @@ The state is all that ties the two halves together: whoever comes back needs no 
 know the state can't finish what somebody else began.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from producer.access import Caller, Role
 from producer.application import Producer
@@ -23,7 +22,8 @@ if TYPE_CHECKING:
 
 CALLBACK: Final = "/oauth/callback"
 
-_NO_KEY_YET: Final = f"{credentials.ENCRYPTED}AAAA"
+NO_KEY_YET: Final = f"{credentials.ENCRYPTED}AAAA"
+"""The key of a connection that is not there yet: nothing can be opened with it."""
 _LONGEST: Final = 1024
 
 
@@ -36,19 +36,10 @@ class Authorized:
     account: str
 
 
-def draft(name: str, keys: Mapping[str, Any]) -> Connection:
-    """A connection that has no key yet, of the same keys as in a file.
-
-    Raises:
-        pydantic.ValidationError: something is wrong with them.
-    """
-    return Connection.model_validate({**keys, "name": name, "api_key": _NO_KEY_YET, "data_centre": None})
-
-
 def begin(producer: Producer, by: str, connection: Connection) -> str:
     """Give the page where a person lets this installation use their account.
 
-    `connection` is one of the catalog or a `draft`; `by` is who begins, for the record.
+    `connection` is one of the catalog, or one with `NO_KEY_YET`; `by` is who begins, for the record.
 
     Raises:
         Conflicts: this installation is not set up for it.
@@ -56,7 +47,7 @@ def begin(producer: Producer, by: str, connection: Connection) -> str:
     from worker.mailchimp.oauth import authorize_url  # noqa: PLC0415 (slow, and plain commands authorize nothing)
 
     app = _app(producer)
-    is_new = connection.api_key == _NO_KEY_YET
+    is_new = connection.api_key == NO_KEY_YET
     begun = Begun(by, connection.name, connection.model_dump_json(exclude_defaults=True) if is_new else "")
     return authorize_url(app, Authorizations(producer.client).begin(begun))
 

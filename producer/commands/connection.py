@@ -82,10 +82,15 @@ def rotate_key(producer: Producer, name: str, reference: str | None, key_file: s
 
 @connection.command()
 @click.argument("name")
+@values_argument
 @click.pass_obj
-def authorize(producer: Producer, name: str) -> None:
-    """Print a link: who follows it and agrees lets connection NAME use their Mailchimp account."""
-    click.echo(connections.authorize_connection(desk_of(producer), name).link)
+def authorize(producer: Producer, name: str, values: tuple[str, ...]) -> None:
+    """Print a link: who follows it and agrees lets connection NAME use their Mailchimp account.
+
+    With values as in a configuration file, the connection is added when they have agreed.
+    """
+    given = {"type": "mailchimp"} | values_of(values) if values else None
+    click.echo(connections.authorize_connection(desk_of(producer), name, given).link)
     note("Open this link within ten minutes, once, and agree: the connection works from then on.")
 
 

@@ -85,11 +85,12 @@ class Chunks(Answer):
 
 
 class Lint(Answer):
-    """Values of a merge field that don't fit it (`bad`) or had to be cut, in profiles."""
+    """Values of a merge field that don't fit it (`bad`), had to be cut or are missing, in profiles."""
 
     bad: int
     cut: int
     rows: list[str] = Field(description="the first few, as SEGMENT:ROW")
+    missing: int = Field(description="of a field that the audience requires")
 
 
 class Run(Answer):

@@ -7,7 +7,7 @@ from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from producer.access import Role
-from producer.http.described import EXPORT_CHANGES, Values
+from producer.http.described import CONNECTION_CHANGES, EXPORT_CHANGES, Values
 
 _NAME = r"^[A-Za-z0-9_.:-]{1,100}$"
 
@@ -52,6 +52,14 @@ class Key(Asked):
         max_length=1000,
         repr=False,
         description="the key itself, or a reference as in the catalog",
+    )
+
+
+class Authorize(Asked):
+    """A connection that is to use the account of whoever agrees."""
+
+    values: Annotated[Values | None, CONNECTION_CHANGES] = Field(
+        None, description="of a connection that is not there yet, without its key; null for one that is"
     )
 
 

@@ -28,7 +28,7 @@ from producer.operations.documents import (
     Standing,
     page,
 )
-from worker.errors import Conflicts, NotThere
+from worker.errors import Conflicts, NotThere, UsageError
 from worker.exports.definitions import Connection, Export, public
 from worker.state.audiences import Audiences
 from worker.state.catalog import Definitions, Edit
@@ -101,11 +101,21 @@ def rotate_key(desk: Desk, name: str, api_key: str) -> ConnectionView:
 
 
 @operation
-def authorize_connection(desk: Desk, name: str) -> Link:
-    """Gives a link to Mailchimp: whoever agrees there lets the connection use their account."""
-    from producer.authorizing import begin  # noqa: PLC0415 (it loads what speaks HTTP)
+def authorize_connection(desk: Desk, name: str, values: Mapping[str, Any] | None = None) -> Link:
+    """Gives a link to Mailchimp: whoever agrees there lets the connection use their account.
 
-    connection = desk.producer.catalog.connection(name)
+    With the values of a configuration file, but for the key, the connection is added when they have agreed.
+    """
+    from producer.authorizing import NO_KEY_YET, begin  # noqa: PLC0415 (it loads what speaks HTTP)
+
+    known = desk.producer.catalog.everything()
+    if values is None:
+        connection = found(known, Connection, name)
+    else:
+        refuse_existing(known, Connection, name)
+        if "api_key" in values:
+            raise UsageError("Leave api_key out: whoever agrees at Mailchimp gives the connection its token.")
+        connection = declared(desk, Connection, name, {**values, "api_key": NO_KEY_YET}, known)
     return Link(name=name, link=begin(desk.producer, desk.caller.name, connection))
 
 

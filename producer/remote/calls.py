@@ -22,6 +22,7 @@ from producer.operations.documents import (
     ExportView,
     Identity,
     InQuarantine,
+    Link,
     NewToken,
     Page,
     Paused,
@@ -110,6 +111,7 @@ CALLS: Final[Mapping[str, Call]] = {
     "check_connection": Call(
         "POST", "/connections/{name}/check", _part("findings", _each(_struct(Finding))), patience=_LONG
     ),
+    "authorize_connection": Call("POST", "/connections/{name}/authorize", _model(Link)),
     "pause_connection": Call("POST", "/connections/{name}/pause", _PAUSED),
     "resume_connection": Call("POST", "/connections/{name}/resume", _PAUSED),
     "list_segments": _list("/segments", _SEGMENT),

@@ -2,15 +2,17 @@
 
 import base64
 from collections.abc import Iterator
-from datetime import date
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 
 from producer.application import Producer
-from producer.authorizing import begin, complete, draft
+from producer.authorizing import begin, complete
 from producer.checking import inspect
+from producer.declaring import CatalogRefused
+from producer.desk import Desk
+from producer.operations.connections import authorize_connection
 from tests.fundamentals.leaks import found
 from tests.mailchimp_standin import Standin
 from tests.producer.conftest import SegmentExport
@@ -60,6 +62,12 @@ def kept(producer: Producer) -> list[str]:
     return list(producer.client.scan_iter("se:oauth:*"))
 
 
+def link_to_new(producer: Producer, **values: str) -> str:
+    consent = {"agreed_by": "dana@example.com", "agreed_on": "2026-11-23"}
+    given = {"type": "mailchimp", "consent": consent, **values}
+    return authorize_connection(Desk.local(producer), "fresh", given).link
+
+
 def test_a_connection_works_with_the_token_that_somebody_gave(catalog: Producer, mailchimp: Standin) -> None:
     done = complete(catalog, **agree(link(catalog)))
     stored = catalog.catalog.connection("newsletter")
@@ -75,12 +83,7 @@ def test_a_connection_works_with_the_token_that_somebody_gave(catalog: Producer,
 
 @pytest.mark.usefixtures("mailchimp")
 def test_a_connection_that_is_added_so_is_there_only_when_somebody_agreed(catalog: Producer) -> None:
-    keys = {
-        "type": "mailchimp",
-        "display_name": "Fresh",
-        "consent": {"agreed_by": "dana@example.com", "agreed_on": date(2026, 11, 23)},
-    }
-    brought = agree(begin(catalog, "dana", draft("fresh", keys)))
+    brought = agree(link_to_new(catalog, display_name="Fresh"))
     with pytest.raises(UsageError, match="There is no connection 'fresh'"):
         catalog.catalog.connection("fresh")
     complete(catalog, **brought)
@@ -88,13 +91,22 @@ def test_a_connection_that_is_added_so_is_there_only_when_somebody_agreed(catalo
 
 
 def test_a_connection_that_was_added_meanwhile_is_not_replaced(catalog: Producer) -> None:
-    consent = {"agreed_by": "dana@example.com", "agreed_on": date(2026, 11, 23)}
-    brought = agree(begin(catalog, "dana", draft("fresh", {"type": "mailchimp", "consent": consent})))
+    brought = agree(link_to_new(catalog))
     other = catalog.catalog.connection("newsletter").model_copy(update={"name": "fresh"})
     catalog.catalog.save([other])
     with pytest.raises(UsageError, match="Connection fresh was added meanwhile: authorize it again"):
         complete(catalog, **brought)
     assert catalog.catalog.connection("fresh") == other
+
+
+@pytest.mark.usefixtures("mailchimp")
+def test_a_connection_is_added_without_a_key_or_not_at_all(catalog: Producer) -> None:
+    with pytest.raises(UsageError, match="Leave api_key out"):
+        link_to_new(catalog, api_key="env:MAILCHIMP_API_KEY")
+    with pytest.raises(UsageError, match="There is a connection newsletter already"):
+        authorize_connection(Desk.local(catalog), "newsletter", {"type": "mailchimp"})
+    with pytest.raises(CatalogRefused, match="Connection fresh has no consent"):
+        authorize_connection(Desk.local(catalog), "fresh", {"type": "mailchimp"})
 
 
 def test_what_was_changed_meanwhile_stays_changed(catalog: Producer) -> None:

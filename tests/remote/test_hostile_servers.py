@@ -286,7 +286,7 @@ def test_nobody_there_is_one_sentence() -> None:
 @pytest.mark.parametrize("trusted", [True, False])
 def test_only_a_certificate_that_can_be_verified_is_trusted(
     certificate: Path,
-    trusted: bool,
+    trusted: bool,  # noqa: FBT001 - parametrized
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if trusted:

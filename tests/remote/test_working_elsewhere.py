@@ -13,7 +13,7 @@ from producer.desk import AnyDesk, Desk
 from producer.events import run_export
 from producer.following import follow
 from producer.operations.audit import list_audit
-from producer.operations.connections import list_connections, show_connection
+from producer.operations.connections import list_connections, pause_connection, show_connection
 from producer.operations.documents import ConnectionSummary
 from producer.operations.exports import list_exports, show_export
 from producer.operations.runs import list_runs, show_run, watch_run
@@ -82,7 +82,7 @@ def test_a_long_list_is_as_long_as_it_was_asked_for(far: Elsewhere, catalog: Pro
 
 def test_who_calls_is_the_token(far: Elsewhere, catalog: Producer) -> None:
     assert who_am_i(far.desk).name == "administrator"
-    add_segment(far.desk, "new", {"source": "data/new.csv"})
+    pause_connection(far.desk, "newsletter")
     assert list_audit(Desk.local(catalog)).items[0].who == "administrator"
 
 
@@ -215,7 +215,9 @@ def test_from_a_machine_with_nothing_but_a_url_and_a_token(tmp_path: Path) -> No
         made = system.command("token", "create", "laptop", "--role", "administrator", capture_output=True)
         variables = {
             "PATH": str(BIN),
-            "SEGMENT_EXPORT_API_URL": system.start_web().url,
+            "SEGMENT_EXPORT_API_URL": system.start_web(
+                SEGMENT_EXPORT_ALLOWED_ENV="MAILCHIMP_API_KEY", SEGMENT_EXPORT_SOURCE_ROOTS=str(system.data)
+            ).url,
             "SEGMENT_EXPORT_API_TOKEN": made.stdout.strip(),
         }
 

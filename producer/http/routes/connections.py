@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Query
 
 from producer.http.answers import ConnectionList, Findings
-from producer.http.asked import After, Key, Limit, Name, Share
+from producer.http.asked import After, Authorize, Key, Limit, Name, Share
 from producer.http.described import ConnectionChanges, ConnectionValues, ConsentValues
 from producer.http.door import AtDesk, guarded_router
 from producer.http.named import named
@@ -85,10 +85,10 @@ def check_connection(desk: AtDesk, name: Name) -> Any:
     return {"findings": list(connections.check_connection(desk, name))}
 
 
-@router.post("/connections/{name}/authorize", response_model=Link, responses=answers(404, 409))
-def authorize_connection(desk: AtDesk, name: Name) -> Any:
+@router.post("/connections/{name}/authorize", response_model=Link, responses=answers(404, 409, *OF_BODIES))
+def authorize_connection(desk: AtDesk, name: Name, wanted: Authorize | None = None) -> Any:
     """Ask for a link to Mailchimp: whoever agrees there lets the connection use their account."""
-    return connections.authorize_connection(desk, name)
+    return connections.authorize_connection(desk, name, wanted.values if wanted else None)
 
 
 @router.post("/connections/{name}/pause", response_model=Paused, responses=answers(404))
