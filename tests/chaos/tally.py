@@ -10,7 +10,7 @@ from tests.chaos.schedule import Kind
 
 @dataclass
 class Tally:
-    """Counts over rounds. Recoveries are in seconds."""
+    """Counts over rounds that passed; in those nothing was lost. Recoveries are in seconds."""
 
     rounds: int = 0
     runs: Counter[str] = field(default_factory=Counter)
@@ -24,7 +24,6 @@ class Tally:
     settling: list[float] = field(default_factory=list)
     most_open: Counter[int] = field(default_factory=Counter)
     stranded: int = 0
-    lost: int = 0
 
     def add(self, other: "Tally") -> None:
         """Takes the counts of another tally over."""
@@ -59,7 +58,6 @@ class Tally:
             "runs": runs,
             "profiles exported": f"{self.profiles:,}",
             "calls": f"{self.calls:,}",
-            "profiles lost, or with a wrong attribute, tag or status": f"{self.lost:,}",
             "from a worker's death until all it held is delivered": _spread(self.worker_recoveries),
             "from Valkey's return until every process is at work": _spread(self.redis_recoveries),
             "from the last fault's end until all runs have ended": _spread(self.settling),
