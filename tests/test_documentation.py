@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 
 from producer.applying import apply
 from producer.cli import cli
+from producer.remote.door import TOKEN, URL
 from producer.yaml_tree import plain, read_tree
 from worker.errors import TellOperator
 from worker.exports.channels import Email, Slack, Webhook, form
@@ -191,7 +192,7 @@ def test_variables_that_are_named_exist(document: Path) -> None:
 
 def _variables() -> set[str]:
     aliases = {str(field.validation_alias) for field in Settings.model_fields.values()}
-    return aliases | set(re.findall(r"\$\{(\w+):-", (ROOT / "Procfile").read_text()))
+    return aliases | {URL, TOKEN} | set(re.findall(r"\$\{(\w+):-", (ROOT / "Procfile").read_text()))
 
 
 def test_every_variable_is_in_the_table_of_the_environment() -> None:

@@ -21,7 +21,9 @@ _KINDS: Final[dict[int, type[SegmentExportError]]] = {
 }
 _UNAUTHORIZED: Final = 401
 _FAULT_OF_SERVER: Final = 500
-_ON_THE_WAY: Final = frozenset({502, 503, 504})
+_ELSEWHERE: Final = range(300, 400)
+_NOBODY_BEHIND: Final = frozenset({502, 503})
+_TOO_LATE: Final = 504
 
 
 class _Flaw(msgspec.Struct):
@@ -34,23 +36,30 @@ class _Problem(msgspec.Struct):
     errors: list[_Flaw] = []
 
 
-def refusal(door: Door, status: int, media_type: str, content: bytes) -> SegmentExportError:
+def refusal(door: Door, method: str, status: int, media_type: str, content: bytes) -> SegmentExportError:
     """The error that an answer means which is not the one that was asked for."""
-    if 300 <= status < 400:  # noqa: PLR2004 - what HTTP calls a redirect
-        return _misdirected(door, "sends on to somewhere else, and nothing follows it with a token")
     problem = _problem(media_type, content)
-    if problem is None and status in _ON_THE_WAY:
-        return Unavailable(
-            f"Nothing is behind {door.url} ({status}): start the API, or try again in a moment."
-        )
     if problem is None:
-        return strange(door, f"({status})")
+        return _by_somebody_else(door, method, status)
     if status == _UNAUTHORIZED:
         return UsageError(f"{door.url} does not take the token (any more): set {TOKEN} to one that is valid.")
     if problem.errors:
         return _refused(problem.errors)
     kind = _KINDS.get(status, Unavailable if status >= _FAULT_OF_SERVER else UsageError)
     return kind(_clean(problem.detail))
+
+
+def _by_somebody_else(door: Door, method: str, status: int) -> SegmentExportError:
+    """The error about an answer of what stands before the API, or where it should be."""
+    if status in _ELSEWHERE:
+        return _misdirected(door, "sends on to somewhere else, and nothing follows it with a token")
+    if status in _NOBODY_BEHIND:
+        return Unavailable(
+            f"Nothing is behind {door.url} ({status}): start the API, or try again in a moment."
+        )
+    if status == _TOO_LATE:
+        return broken(door, method, "did not answer what stands before it in time")
+    return strange(door, f"({status})")
 
 
 def strange(door: Door, how: str = "") -> SegmentExportError:

@@ -100,7 +100,7 @@ class Wire:
             plain = response.headers.get("content-encoding", "identity").lower() == "identity"
             if not _FOUND <= response.status_code < _REDIRECTS:
                 content = self._whole(response, asked, patience) if plain else b""
-                raise faults.refusal(self._door, response.status_code, given, content)
+                raise faults.refusal(self._door, asked.method, response.status_code, given, content)
             if given != media_type or not plain:
                 raise faults.strange(self._door)
             yield response

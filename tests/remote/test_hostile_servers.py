@@ -146,6 +146,9 @@ def test_a_redirect_is_not_followed(status: str) -> None:
 def test_a_proxy_without_an_api_behind_it_is_told_from_a_wrong_url() -> None:
     said = told([answer("502 Bad Gateway", "Content-Type: text/html", body="<html>")])
     assert said == "Nothing is behind URL (502): start the API, or try again in a moment."
+    late = answer("504 Gateway Timeout", "Content-Type: text/html", body="<html>")
+    said = told([late], "run", "weekly")
+    assert said.endswith("in time: look whether it was done before you try again.")
 
 
 @pytest.mark.parametrize(
@@ -285,9 +288,7 @@ def test_nobody_there_is_one_sentence() -> None:
 
 @pytest.mark.parametrize("trusted", [True, False])
 def test_only_a_certificate_that_can_be_verified_is_trusted(
-    certificate: Path,
-    trusted: bool,  # noqa: FBT001 - parametrized
-    monkeypatch: pytest.MonkeyPatch,
+    certificate: Path, *, trusted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
