@@ -9,10 +9,10 @@ from typing import Final
 
 from producer.access import Forbidden
 from worker.exports.channels import Notification
+from worker.exports.declarations import Definitions, Edit
 from worker.exports.definitions import Connection, Segment
 from worker.exports.local_paths import local_path, root_of
 from worker.settings import Settings
-from worker.state.catalog import Definitions, Edit
 
 # what the installation itself is secured with, whatever is allowed besides
 _OURS: Final = ("SEGMENT_EXPORT_", "REDIS_", "AWS_", "GOOGLE_", "AZURE_")

@@ -14,10 +14,11 @@ from worker import credentials
 from worker.credentials import ENCRYPTED
 from worker.exports import channels
 from worker.exports.channels import Notification
+from worker.exports.declarations import Definitions, Edit
 from worker.exports.definitions import Connection, Named
 from worker.keyring import Keyring
 from worker.settings import environ as process_environment
-from worker.state.catalog import Beside, Catalog, Definitions, Edit
+from worker.state.catalog import Beside, Catalog
 
 What: TypeAlias = Literal["added", "changed", "unchanged"]
 Reveal = Callable[[Connection], str | None]

@@ -13,9 +13,9 @@ from producer.desk import Desk
 from producer.operations.changing import change, found
 from worker import credentials
 from worker.errors import Conflicts, UsageError
+from worker.exports.declarations import Definitions, Edit
 from worker.exports.definitions import Connection
 from worker.state.authorizations import Authorizations, Begun
-from worker.state.catalog import Definitions, Edit
 
 if TYPE_CHECKING:
     from worker.mailchimp.oauth import App

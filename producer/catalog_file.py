@@ -16,7 +16,7 @@ from producer.declaring import (
 )
 from producer.problems import CatalogProblem, Problems, TooMany, unknown_key
 from producer.yaml_tree import Malformed, Node, read_tree
-from worker.state.catalog import Definitions
+from worker.exports.declarations import Definitions
 
 SIZE_LIMIT: Final = 1024 * 1024
 

@@ -13,11 +13,11 @@ from worker import credentials
 from worker.errors import RetryLater, SegmentExportError, TellOperator, UsageError
 from worker.exports.attributes import MergeField
 from worker.exports.definitions import Connection, Export
+from worker.exports.wording import close_matches
 from worker.mailchimp.address import base_url
 from worker.mailchimp.audience import Account
 from worker.mailchimp.client import MailchimpClient
 from worker.settings import environ
-from worker.state.catalog import close_matches
 
 T = TypeVar("T")
 

@@ -5,8 +5,9 @@ from typing import TypeAlias
 
 from producer.problems import Fault, quoted, shown_name
 from producer.yaml_tree import Node, plain
+from worker.exports.declarations import Definitions
 from worker.exports.definitions import TAG_LENGTH, Export, Segment, tag
-from worker.state.catalog import Definitions, close_matches
+from worker.exports.wording import close_matches
 
 Sections: TypeAlias = Mapping[str, Mapping[str, Node]]
 

@@ -13,9 +13,9 @@ from producer.yaml_tree import Malformed, Node, Plain, plain, tree_of
 from worker.errors import UsageError
 from worker.exports import channels
 from worker.exports.channels import Notification
+from worker.exports.declarations import Definitions
 from worker.exports.definitions import Connection, Export, Named, Segment
 from worker.exports.field_rules import REFERENCE_PREFIXES
-from worker.state.catalog import Definitions
 
 Seal = Callable[[str, str], str]
 SealFor = Callable[[str, str], str]

@@ -11,7 +11,7 @@ from worker.errors import Conflicts, UsageError
 from worker.exports.definitions import Export, why_inactive
 from worker.exports.runs import RunDocument, Trigger, new_run_id
 from worker.exports.schedules import MANUAL
-from worker.state.catalog import close_matches
+from worker.exports.wording import close_matches
 
 # it becomes a part of paths and of Redis keys
 _REFRESH_ID: Final = re.compile(r"[A-Za-z0-9._:+-]{1,200}", re.ASCII)

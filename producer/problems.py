@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from producer.yaml_tree import Node
 from worker.exports.definitions import AddressColumns, Consent, Definition, Guard, Named
 from worker.exports.field_rules import PREDICATE
-from worker.state.catalog import close_matches
+from worker.exports.wording import close_matches
 
 _SHOWN_LENGTH: Final = 60
 # an address, or what may be an API key in the wrong place: not for a terminal or a log

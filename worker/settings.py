@@ -4,9 +4,7 @@ The description of a field says what its variable may hold; a field that `repr` 
 and its value is never repeated.
 """
 
-import base64
 import os
-import re
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
@@ -15,106 +13,24 @@ from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from worker.errors import TellOperator
 from worker.keyring import VARIABLE, Keyring, load_or_create, parse_keys
+from worker.setting_forms import (
+    DURATION_RULE,
+    BaseUrl,
+    Duration,
+    Folders,
+    RedisUrl,
+    StoreUrl,
+    StreamName,
+    Variables,
+    WebhookSecrets,
+)
 
 KEY_FILE: Final = Path("var", "secret.keys")
-
-_DURATION = re.compile(r"([0-9]{1,8}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)?")
-_UNITS: Mapping[str, timedelta] = {
-    "ms": timedelta(milliseconds=1),
-    "s": timedelta(seconds=1),
-    "m": timedelta(minutes=1),
-    "h": timedelta(hours=1),
-    "d": timedelta(days=1),
-}
-_LONGEST = timedelta(days=3650)
-_LEAST_SECRET, _MOST_SECRET = 24, 64
-_DURATION_RULE = "a time above 0 such as 90s, 5m, 24h or 30d"
-
-
-def _duration(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    match = _DURATION.fullmatch(value.strip())
-    if not match:
-        raise ValueError
-    return float(match[1]) * _UNITS[match[2] or "s"]
-
-
-def _positive(value: timedelta) -> timedelta:
-    if not timedelta() < value <= _LONGEST:
-        raise ValueError
-    return value
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
-
-
-def _redis_url(value: SecretStr) -> SecretStr:
-    parts = urlsplit(value.get_secret_value())
-    # a path that is no database may be half of a password with a slash in it
-    addressed = parts.hostname and parts.port != 0 and re.fullmatch(r"(/[0-9]*)?", parts.path)
-    if not (addressed if parts.scheme in {"redis", "rediss"} else parts.scheme == "unix" and parts.path):
-        raise ValueError
-    return value
-
-
-def _store_url(value: str) -> str:
-    parts = urlsplit(value)
-    if not (parts.path.startswith("/") if parts.scheme == "file" else parts.netloc):
-        raise ValueError
-    if parts.scheme not in {"file", "s3", "gs", "az"}:
-        raise ValueError
-    return value
-
-
-def _base_url(value: str) -> str:
-    parts = urlsplit(value)
-    plain = not (parts.username or parts.password or parts.query or parts.fragment) and parts.port != 0
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not plain:
-        raise ValueError
-    return value.rstrip("/")
-
-
-def _webhook_secrets(value: SecretStr) -> SecretStr:
-    for secret in value.get_secret_value().split(","):
-        key = base64.b64decode(secret.strip().removeprefix("whsec_"), validate=True)
-        if not secret.strip().startswith("whsec_") or not _LEAST_SECRET <= len(key) <= _MOST_SECRET:
-            raise ValueError
-    return value
-
-
-def _stream_name(value: str) -> str:
-    # ours and the queue's keys begin like that
-    if not re.fullmatch(r"(?!se:|segment-export-queue)[A-Za-z0-9._:-]{1,100}", value):
-        raise ValueError
-    return value
-
-
-def _list(value: object) -> object:
-    """What is written with commas, without the blanks around them."""
-    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
-
-
-def _variables(names: tuple[str, ...]) -> tuple[str, ...]:
-    # a star alone would be everything, secrets included
-    if not all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*\*?", name) for name in names):
-        raise ValueError
-    return names
-
-
-def _folders(paths: tuple[Path, ...]) -> tuple[Path, ...]:
-    if not all(path.is_absolute() and ".." not in path.parts for path in paths):
-        raise ValueError
-    return paths
-
-
-Variables = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list), AfterValidator(_variables)]
-Folders = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_list), AfterValidator(_folders)]
 
 
 def _default_store() -> str:
@@ -137,13 +53,13 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, case_sensitive=True, hide_input_in_errors=True)
 
-    redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = Field(
+    redis_url: RedisUrl = Field(
         SecretStr("redis://127.0.0.1:6379/0"),
         validation_alias="REDIS_URL",
         description="redis://HOST:PORT/DATABASE, or rediss:// for TLS",
         repr=False,
     )
-    store_url: Annotated[str, AfterValidator(_store_url)] = Field(
+    store_url: StoreUrl = Field(
         default_factory=_default_store,
         validation_alias="SEGMENT_EXPORT_STORE_URL",
         description="file:///ABSOLUTE/FOLDER, s3://BUCKET, gs://BUCKET or az://CONTAINER",
@@ -155,13 +71,13 @@ class Settings(BaseSettings):
         description="keys of 32 bytes in base64, separated by commas",
         repr=False,
     )
-    mailchimp_url: Annotated[str, AfterValidator(_base_url)] | None = Field(
+    mailchimp_url: BaseUrl | None = Field(
         None,
         validation_alias="SEGMENT_EXPORT_MAILCHIMP_URL",
         description="the base URL of a stand-in, such as http://127.0.0.1:8080, without credentials",
         repr=False,
     )
-    mailchimp_login_url: Annotated[str, AfterValidator(_base_url)] | None = Field(
+    mailchimp_login_url: BaseUrl | None = Field(
         None,
         validation_alias="SEGMENT_EXPORT_MAILCHIMP_LOGIN_URL",
         description="the base URL of a stand-in's login, such as http://127.0.0.1:8080, without credentials",
@@ -180,7 +96,7 @@ class Settings(BaseSettings):
         description="the client secret of your app at Mailchimp",
         repr=False,
     )
-    public_url: Annotated[str, AfterValidator(_base_url)] | None = Field(
+    public_url: BaseUrl | None = Field(
         None,
         validation_alias="SEGMENT_EXPORT_PUBLIC_URL",
         description="where people reach this installation, such as https://exports.example.com",
@@ -215,26 +131,26 @@ class Settings(BaseSettings):
         description="the address to listen at, such as 127.0.0.1, or 0.0.0.0 for all",
     )
     lease: Duration = Field(
-        timedelta(seconds=20), validation_alias="SEGMENT_EXPORT_LEASE", description=_DURATION_RULE
+        timedelta(seconds=20), validation_alias="SEGMENT_EXPORT_LEASE", description=DURATION_RULE
     )
     call_deadline: Duration = Field(
-        timedelta(seconds=125), validation_alias="SEGMENT_EXPORT_CALL_DEADLINE", description=_DURATION_RULE
+        timedelta(seconds=125), validation_alias="SEGMENT_EXPORT_CALL_DEADLINE", description=DURATION_RULE
     )
     run_deadline: Duration = Field(
-        timedelta(hours=24), validation_alias="SEGMENT_EXPORT_RUN_DEADLINE", description=_DURATION_RULE
+        timedelta(hours=24), validation_alias="SEGMENT_EXPORT_RUN_DEADLINE", description=DURATION_RULE
     )
     keep: Duration = Field(
-        timedelta(days=30), validation_alias="SEGMENT_EXPORT_KEEP", description=_DURATION_RULE
+        timedelta(days=30), validation_alias="SEGMENT_EXPORT_KEEP", description=DURATION_RULE
     )
     velocity_delay: Duration = Field(
         timedelta(minutes=5),
         validation_alias="SEGMENT_EXPORT_VELOCITY_DELAY",
-        description=_DURATION_RULE,
+        description=DURATION_RULE,
     )
     run_on: Duration = Field(
-        timedelta(seconds=30), validation_alias="SEGMENT_EXPORT_RUN_ON", description=_DURATION_RULE
+        timedelta(seconds=30), validation_alias="SEGMENT_EXPORT_RUN_ON", description=DURATION_RULE
     )
-    webhook_secrets: Annotated[SecretStr, AfterValidator(_webhook_secrets)] | None = Field(
+    webhook_secrets: WebhookSecrets | None = Field(
         None,
         validation_alias="SEGMENT_EXPORT_WEBHOOK_SECRETS",
         description="secrets as `segment-export webhook-secret` prints them, separated by commas",
@@ -245,7 +161,7 @@ class Settings(BaseSettings):
         validation_alias="SEGMENT_EXPORT_UNSIGNED_EVENTS",
         description="true or false",
     )
-    stream: Annotated[str, AfterValidator(_stream_name)] | None = Field(
+    stream: StreamName | None = Field(
         None,
         validation_alias="SEGMENT_EXPORT_STREAM",
         description="1 to 100 letters, digits, '.', '_', ':' and '-' that begin neither with se: "

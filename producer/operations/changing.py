@@ -12,9 +12,10 @@ from producer.operations.documents import Made
 from worker import credentials
 from worker.errors import Conflicts, NotThere, UsageError
 from worker.exports.channels import Notification
+from worker.exports.declarations import Definitions, Edit
 from worker.exports.definitions import Connection, Export, Named, Segment, public
+from worker.exports.wording import close_matches
 from worker.state import keys
-from worker.state.catalog import Definitions, Edit, close_matches
 from worker.state.client import read_hash
 
 if TYPE_CHECKING:

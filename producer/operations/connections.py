@@ -29,9 +29,9 @@ from producer.operations.documents import (
     page,
 )
 from worker.errors import Conflicts, NotThere, UsageError
+from worker.exports.declarations import Definitions, Edit
 from worker.exports.definitions import Connection, Export, public
 from worker.state.audiences import Audiences
-from worker.state.catalog import Definitions, Edit
 
 
 @operation

@@ -16,8 +16,8 @@ from producer.operations.changing import (
 )
 from producer.operations.documents import Made, Page, Removed, SegmentView, page
 from worker.errors import Conflicts
+from worker.exports.declarations import Definitions, Edit
 from worker.exports.definitions import Export, Segment
-from worker.state.catalog import Definitions, Edit
 
 
 @operation

@@ -11,11 +11,11 @@ from producer.operations.changing import may_touch, provenance
 from producer.operations.documents import ExportView, LastRun, Made
 from producer.summary import left_out
 from producer.wording import number
+from worker.exports.declarations import Definitions
 from worker.exports.definitions import Export, why_inactive
 from worker.exports.outcomes import Outcome
 from worker.exports.runs import RunDocument
 from worker.exports.schedules import following, is_schedule
-from worker.state.catalog import Definitions
 
 _LOOKS: Final = ("show_export",)
 _TOUCHES: Final = (

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from tests.catalog.test_catalog_store import client, connection, export, segment
 from worker.errors import Conflicts, UsageError
+from worker.exports.declarations import Definitions, Edit, changed
 from worker.exports.definitions import Connection, Export, Named, Segment
-from worker.state.catalog import Catalog, Definitions, Edit, changed
+from worker.state.catalog import Catalog
 
 __all__ = ["client"]
 

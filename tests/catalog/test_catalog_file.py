@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from producer.catalog_file import Declared, load
+from worker.exports.declarations import Definitions
 from worker.exports.definitions import Connection, Consent, Export, Segment
-from worker.state.catalog import Definitions
 
 Write = Callable[[str | bytes], Path]
 

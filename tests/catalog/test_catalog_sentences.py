@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from producer.catalog_file import load
+from worker.exports.declarations import Definitions
 from worker.exports.definitions import Connection, Export, Segment
-from worker.state.catalog import Definitions
 
 Write = Callable[[str | bytes], Path]
 

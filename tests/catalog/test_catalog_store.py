@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from worker.errors import TellOperator, UsageError
 from worker.exports.definitions import Connection, Consent, Export, Segment
+from worker.exports.wording import close_matches
 from worker.state import keys
-from worker.state.catalog import Catalog, close_matches
+from worker.state.catalog import Catalog
 
 CONSENT = Consent(agreed_by="Dana", agreed_on=date(2026, 11, 23))
 

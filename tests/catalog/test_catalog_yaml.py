@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from producer import yaml_tree
 from producer.catalog_file import load
 from producer.yaml_tree import Malformed, plain, read_tree
-from worker.state.catalog import Definitions
+from worker.exports.declarations import Definitions
 
 Write = Callable[[str | bytes], Path]
 

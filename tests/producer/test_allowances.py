@@ -7,9 +7,9 @@ import pytest
 
 from producer.allowances import check
 from worker.errors import TellOperator
+from worker.exports.declarations import Definitions
 from worker.exports.definitions import Connection, Consent, Segment
 from worker.settings import Settings
-from worker.state.catalog import Definitions
 
 CONSENT = Consent(agreed_by="dana", agreed_on=date(2026, 11, 23))
 

@@ -1,23 +1,20 @@
 """What was applied: connections, segments, exports and notifications, by name, in one Redis hash each."""
 
 import contextlib
-import difflib
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias, TypeVar, cast
 
 import redis
 from pydantic import ValidationError
 
-from worker.errors import Conflicts, NotThere, TellOperator, UsageError
+from worker.errors import NotThere, TellOperator, UsageError
 from worker.exports import channels
 from worker.exports.channels import Notification
+from worker.exports.declarations import Definitions, Edit, refuse_dangling
 from worker.exports.definitions import Connection, Export, Named, Segment, why_inactive
+from worker.exports.wording import close_matches
 from worker.state import keys
-
-_MANY = 500
-_LONG = 100
 
 _KEYS: Mapping[type[Named], str] = {
     Connection: keys.CATALOG_CONNECTIONS,
@@ -27,34 +24,6 @@ _KEYS: Mapping[type[Named], str] = {
 }
 
 _Definition = TypeVar("_Definition", bound=Named)
-
-
-@dataclass(frozen=True, slots=True)
-class Definitions:
-    """Connections, segments, exports and notifications, each by name."""
-
-    connections: Mapping[str, Connection] = field(default_factory=dict)
-    segments: Mapping[str, Segment] = field(default_factory=dict)
-    exports: Mapping[str, Export] = field(default_factory=dict)
-    notifications: Mapping[str, Notification] = field(default_factory=dict)
-
-    def of(self, kind: type[Named]) -> Mapping[str, Named]:
-        """Those of a kind."""
-        found: Mapping[type[Named], Mapping[str, Named]] = {
-            Connection: self.connections,
-            Segment: self.segments,
-            Export: self.exports,
-            Notification: self.notifications,
-        }
-        return found[next(each for each in found if issubclass(kind, each))]
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """Definitions to remove, and then those to add or replace by their names."""
-
-    save: Sequence[Named] = ()
-    remove: Sequence[Named] = ()
 
 
 Decide: TypeAlias = Callable[[Definitions], Edit]
@@ -107,7 +76,7 @@ class Catalog:
         pipeline.watch(*_KEYS.values())  # type: ignore[no-untyped-call]
         before = self.everything()
         edit = decide(before)
-        _refuse_dangling(before, edit)
+        refuse_dangling(before, edit)
         pipeline.multi()
         for kind, key in _KEYS.items():
             if gone := [one.name for one in edit.remove if isinstance(one, kind)]:
@@ -215,47 +184,6 @@ class Catalog:
         if stored is None:
             raise NotThere(_unknown(model, name, cast("list[str]", self._redis.hkeys(key))))
         return _read(model, name, stored)
-
-
-def close_matches(name: str, names: Collection[str]) -> str:
-    """The end of a sentence about an unknown name: which ones were perhaps meant, if any."""
-    # comparing with very many takes seconds
-    likely = sorted(other for other in names if other.isprintable()) if len(names) <= _MANY else []
-    close = difflib.get_close_matches(name[:_LONG], likely, n=3)
-    return f"; did you mean {' or '.join(close)}?" if close else ""
-
-
-def changed(before: Definitions, edit: Edit) -> Definitions:
-    """The definitions after an edit."""
-    connections, segments, exports = dict(before.connections), dict(before.segments), dict(before.exports)
-    for kind, found in ((Connection, connections), (Segment, segments), (Export, exports)):
-        for gone in (one for one in edit.remove if isinstance(one, kind)):
-            found.pop(gone.name, None)
-        found.update({one.name: one for one in edit.save if isinstance(one, kind)})  # type: ignore[misc]
-    return Definitions(connections, segments, exports)
-
-
-def _refuse_dangling(before: Definitions, edit: Edit) -> None:
-    """An export that is saved, or whose parts are removed, has all that it names."""
-    after = changed(before, edit)
-    for export in after.exports.values():
-        touched = export in edit.save or any(gone.name in _named(export) for gone in edit.remove)
-        missing = list(_missing(export, after)) if touched else []
-        if missing:
-            raise Conflicts(
-                f"Export {export.name} names {' and '.join(missing)}, not in the catalog: "
-                "add what is missing, or let the export name another."
-            )
-
-
-def _named(export: Export) -> set[str]:
-    return {*export.segments, *([export.connection] if export.connection else [])}
-
-
-def _missing(export: Export, definitions: Definitions) -> Iterator[str]:
-    if export.connection is not None and export.connection not in definitions.connections:
-        yield f"connection {export.connection}"
-    yield from (f"segment {name}" for name in export.segments if name not in definitions.segments)
 
 
 def _put(pipeline: "redis.client.Pipeline", key: str, definitions: Iterable[Named]) -> None:
