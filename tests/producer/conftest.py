@@ -35,6 +35,7 @@ def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
     monkeypatch.setenv("REDIS_URL", "redis://somebody:secret@127.0.0.1:1/0")
     monkeypatch.setenv("SEGMENT_EXPORT_STORE_URL", (tmp_path / "store").as_uri())
     monkeypatch.setenv("SEGMENT_EXPORT_SECRET_KEYS", base64.b64encode(bytes(range(32))).decode())
+    monkeypatch.setenv("SEGMENT_EXPORT_SOURCE_ROOTS", str(tmp_path))
     return Settings.from_environment()
 
 

@@ -1,6 +1,7 @@
 """Exports and segments through the operations: changes, schedules, permissions, warnings, and their end."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -143,8 +144,8 @@ def test_many_exports_are_scheduled_or_none(desk: Desk) -> None:
     assert desk.producer.catalog.export("both").run == "manual"
 
 
-def test_a_segment_is_added_to_an_export_from_its_side(desk: Desk) -> None:
-    assert add_segment(desk, "vip", {"source": "data/vip.csv"}).used_by == []
+def test_a_segment_is_added_to_an_export_from_its_side(desk: Desk, tmp_path: Path) -> None:
+    assert add_segment(desk, "vip", {"source": str(tmp_path / "vip.csv")}).used_by == []
     assert add_segment_to_export(desk, "vip", "weekly").segments == ("loyal", "vip")
     assert show_segment(desk, "vip").used_by == ["weekly"]
     with pytest.raises(Conflicts, match="Export weekly takes segment vip already"):
@@ -244,9 +245,11 @@ def test_a_plan_of_a_detached_export_ends_with_one_sentence(desk: Desk) -> None:
         desk.producer.catalog.export_bundle("weekly")
 
 
-def test_exports_are_steered_from_the_command_line(catalog: Producer, segment_export: SegmentExport) -> None:
+def test_exports_are_steered_from_the_command_line(
+    catalog: Producer, segment_export: SegmentExport, tmp_path: Path
+) -> None:
     for arguments in (
-        ("segment", "add", "vip", "source=data/{refresh_id}/vip.csv"),
+        ("segment", "add", "vip", f"source={tmp_path}/{{refresh_id}}/vip.csv"),
         ("segment", "edit", "vip", "display_name=Very important"),
         (
             "export",
