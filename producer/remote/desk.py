@@ -47,16 +47,7 @@ class RemoteDesk:
         Raises:
             SegmentExportError: it was refused, or nothing usable was answered.
         """
-        name, arguments = function.__name__, arguments_of(function, args, kwargs)
-        result: T
-        if special := self._special.get(name):
-            result = special(arguments)
-        elif name not in CALLS:
-            raise UsageError(f"{name} can't be done by way of {URL}: do it on a machine of the installation.")
-        elif CALLS[name].paged:
-            result = self._pages(CALLS[name], arguments)  # type: ignore[assignment]
-        else:
-            result = self._ask(CALLS[name], arguments)
+        result: T = self._done(function.__name__, arguments_of(function, args, kwargs))
         return result
 
     def idle(self) -> bool:
@@ -73,6 +64,14 @@ class RemoteDesk:
         from producer.remote.wire import Wire  # noqa: PLC0415 (slow, and help calls nobody)
 
         return Wire(self._door)
+
+    def _done(self, name: str, arguments: dict[str, Any]) -> Any:
+        if special := self._special.get(name):
+            return special(arguments)
+        if name not in CALLS:
+            raise UsageError(f"{name} can't be done by way of {URL}: do it on a machine of the installation.")
+        call = CALLS[name]
+        return self._pages(call, arguments) if call.paged else self._ask(call, arguments)
 
     def _ask(self, call: Call, arguments: dict[str, Any]) -> Any:
         if not self._door.fit_for_keys and holds_key(arguments):
