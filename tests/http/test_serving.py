@@ -35,7 +35,9 @@ def small() -> Segments:
 
 @pytest.fixture
 def web(system: System) -> Web:
-    return system.start_web()
+    return system.start_web(
+        SEGMENT_EXPORT_ALLOWED_ENV="MAILCHIMP_API_KEY", SEGMENT_EXPORT_SOURCE_ROOTS=str(system.data)
+    )
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
     monkeypatch.setenv("SEGMENT_EXPORT_STORE_URL", (tmp_path / "store").as_uri())
     monkeypatch.setenv("SEGMENT_EXPORT_SECRET_KEYS", base64.b64encode(bytes(range(32))).decode())
     monkeypatch.setenv("SEGMENT_EXPORT_SOURCE_ROOTS", str(tmp_path))
+    monkeypatch.setenv("SEGMENT_EXPORT_ALLOWED_ENV", "MAILCHIMP_*")
     return Settings.from_environment()
 
 

@@ -191,9 +191,9 @@ def test_a_key_is_never_taken_from_the_arguments(
         "Connection third is added: segment-export check third\n",
     )
     assert catalog.catalog.connection("third").api_key.startswith("encrypted:")
-    rotated = segment_export("connection", "rotate-key", "third", "env:OTHER")
+    rotated = segment_export("connection", "rotate-key", "third", "env:MAILCHIMP_OTHER")
     assert rotated.exit_code == 0
-    assert catalog.catalog.connection("third").api_key == "env:OTHER"
+    assert catalog.catalog.connection("third").api_key == "env:MAILCHIMP_OTHER"
 
 
 @pytest.mark.usefixtures("catalog")

@@ -141,6 +141,7 @@ def test_a_kill_after_any_step_is_mended_by_forgetting_again(
     assert {path.split("/")[2] for path in stored(remembered)} == {counting(remembered).version}
 
 
+@pytest.mark.here
 def test_an_export_with_a_run_under_way_is_left_for_later(
     remembered: Producer, segment_export: SegmentExport
 ) -> None:
@@ -202,6 +203,7 @@ def test_what_was_read_of_an_audience_is_read_anew_by_the_next_run(catalog: Prod
     assert (after.rows.height, after.read_at, after.whole_at.year) == (9, now, 1970)
 
 
+@pytest.mark.here
 def test_what_can_not_be_opened_is_told_and_the_rest_is_done(
     remembered: Producer, segment_export: SegmentExport, tmp_path: Path
 ) -> None:

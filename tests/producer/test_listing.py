@@ -110,7 +110,7 @@ def test_get_runs_takes_the_name_of_an_export_or_of_a_run(
 def test_apply_tells_what_changed_and_saves_it(
     producer: Producer, segment_export: SegmentExport, tmp_path: Path
 ) -> None:
-    (tmp_path / "catalog.yaml").write_text(FILE)
+    (tmp_path / "catalog.yaml").write_text(FILE.replace("data/", f"{tmp_path}/"))
     first = segment_export("apply", "-f", "catalog.yaml")
     assert first.exit_code == 0
     assert first.stdout.splitlines() == [
