@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -23,31 +22,12 @@ AHEAD = 30.0
 EXPORTS, BIG, SMALL = 50, 20_000, 400
 
 
-@pytest.fixture(scope="module")
-def odd() -> Iterator[OddSystem]:
-    """A Valkey, a stand-in, and a worker of two processes whose disk may fail."""
-    with OddSystem() as system:
-        yield system
-
-
 @pytest.fixture
 def system(odd: OddSystem) -> OddSystem:
     """The running system with an empty ledger, an empty audience and a catalog."""
     odd.reset()
     odd.apply(two_segments(odd.data))
     return odd
-
-
-@pytest.fixture(scope="module")
-def small() -> Segments:
-    """Some 5,000 profiles: eight chunks."""
-    return segments(5_000)
-
-
-@pytest.fixture(scope="module")
-def large() -> Segments:
-    """Some 25,000 profiles: forty chunks."""
-    return segments(25_000)
 
 
 # --- clocks ---------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
 
 import msgspec
 import polars as pl
@@ -29,7 +28,7 @@ from tests.mailchimp_standin.faults import (
 from tests.mailchimp_standin.reports import CallRecord, MemberView
 from tests.mailchimp_standin.validation import MergeField
 from tests.mailchimp_standin.world import LIST_ID
-from tests.profiles import Segments, Shape, customers, segments, split
+from tests.profiles import Segments, Shape, customers, split
 from tests.system import wait_until
 from worker.mailchimp.members import subscriber_hash
 from worker.state import keys
@@ -39,31 +38,12 @@ UPLOADS = {"method": "POST", "path": "/lists/[^/]+$"}
 CONNECTION = "newsletter"
 
 
-@pytest.fixture(scope="module")
-def odd() -> Iterator[OddSystem]:
-    """A Valkey, a stand-in, and a worker of two processes whose time may fly."""
-    with OddSystem() as system:
-        yield system
-
-
 @pytest.fixture
 def system(odd: OddSystem) -> OddSystem:
     """The running system with an empty ledger, an empty audience and a catalog."""
     odd.reset()
     odd.apply(two_segments(odd.data))
     return odd
-
-
-@pytest.fixture(scope="module")
-def small() -> Segments:
-    """Some 5,000 profiles: eight chunks."""
-    return segments(5_000)
-
-
-@pytest.fixture(scope="module")
-def large() -> Segments:
-    """Some 25,000 profiles: forty chunks."""
-    return segments(25_000)
 
 
 def attempts(system: OddSystem, run_id: str) -> int:

