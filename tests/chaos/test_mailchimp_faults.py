@@ -148,7 +148,7 @@ def test_500_502_and_503_come_in_bursts(system: OddSystem, large: Segments, faul
     assert run.profiles["failed"] == 0
 
 
-HOUR, PACE = 3600.0, 240
+HOUR, PACE = 3600.0, 360
 
 
 def test_an_outage_of_an_hour(system: OddSystem, large: Segments) -> None:
