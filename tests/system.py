@@ -7,7 +7,6 @@ import random
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -47,11 +46,6 @@ def wait_until(predicate: Callable[[], bool], description: str, timeout: float =
         if time.monotonic() > deadline:
             raise TimeoutError(f"Still waiting, after {timeout:g} s, until {description}.")
         time.sleep(0.02)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True)
