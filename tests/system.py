@@ -213,6 +213,7 @@ class System:
 
     def reset(self) -> None:
         """Forgets every run, definition and snapshot, and starts with an empty audience."""
+        wait_until(lambda: self.standin.account().open == 0, "no call of an earlier test is open")
         self.ledger.flushall()
         for room in ("audiences", "snapshots", "reports", "staged"):
             shutil.rmtree(self.folder / "store" / room, ignore_errors=True)

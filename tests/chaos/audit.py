@@ -25,7 +25,7 @@ _PERSONAL = re.compile(rb"customer\.[0-9]+|[@\w.]*\.example\b", re.IGNORECASE)
 # what may outlive a run; all of a run's own keys are mortal
 _MAY_STAY = re.compile(
     r"se:(catalog:\w+|conn:[^:]+(:durations)?|runs|run:[^:]+(:chunks|:report)?|export:[^:]+:(refresh:.+|snapshot)"
-    r"|audience:[^:]+:[^:]+|turn:\w+|workers)"
+    r"|audience:[^:]+:[^:]+|turn:\w+|refreshed|workers)"
 )
 _MORTAL = re.compile(r"se:(run:.+|export:[^:]+:refresh:.+|audience:.+|turn:.+)")
 

@@ -1,5 +1,7 @@
 """A system whose processes can be made to fail at a named moment, and are started again when they end."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -52,6 +54,12 @@ class FaultySystem(System):
         self.failpoints.clear()
         self.ended.clear()
         super().reset()
+
+    def kill_worker(self, worker: "subprocess.Popen[bytes]") -> None:
+        """As for any system; the supervisor does not start it again."""
+        self.workers.remove(worker)
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
 
     @contextmanager
     def supervised(self) -> Iterator[None]:

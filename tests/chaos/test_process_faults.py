@@ -34,10 +34,11 @@ def system(faulty: FaultySystem) -> FaultySystem:
 
 
 def ended_with(system: FaultySystem, made: Segments, *orders: Order) -> RunDocument:
-    """A run during which these orders were carried out."""
+    """A run during which a process was killed at each of these points, and its worker started again."""
     system.failpoints.arm(*orders)
     run = system.finished(refresh(system, made))
     wait_until(lambda: len(system.failpoints.fired()) == len(orders), "all orders are carried out")
+    wait_until(lambda: len(system.ended) == len(orders), "each worker has ended")
     return run
 
 
@@ -85,8 +86,6 @@ def test_a_worker_is_killed_between_grant_and_enqueue(system: FaultySystem, smal
     """The chunk is granted and nobody is told: its lease expires, it is granted again."""
     run = ended_with(system, small, Order("before enqueue upload_chunk"))
     assert_exact(system, run, small)
-    calls = system.standin.account().statistics().calls
-    assert calls["POST /lists/{list_id}"] == run.chunks.total, "nothing was sent twice"
 
 
 @pytest.mark.parametrize(
@@ -200,6 +199,9 @@ def test_a_worker_is_frozen_beyond_its_lease_and_thawed(
     wait_until(lambda: "chunk.settled_late" in system.log.read_text(), "its settling was refused")
     assert system.runs.document(run_id) == run
     assert_exact(system, run, small)
+    # its other threads were frozen, too: nothing of theirs may come in later
+    os.kill(frozen.pid, signal.SIGKILL)
+    wait_until(lambda: bool(system.ended), "the process manager starts it again")
 
 
 def _since(system: FaultySystem, at: float) -> list[Hit]:
@@ -216,7 +218,7 @@ def test_a_deploy_mixes_the_old_and_the_new_version(system: FaultySystem, large:
     run_id = refresh(system, large)
     wait_until(lambda: system.runs.document(run_id).chunks.done >= 5, "the run is under way")
     with system.versioned(messages.VERSION + 1):
-        system.start_worker()
+        new = system.start_worker()
         system.wait_for_workers(4)
         os.killpg(old.pid, signal.SIGTERM)
         wait_until(lambda: bool(system.ended), "the old worker has ended", timeout=20)
@@ -225,6 +227,7 @@ def test_a_deploy_mixes_the_old_and_the_new_version(system: FaultySystem, large:
     assert_exact(system, run, large)
     assert run.api_calls == sum(system.standin.account().statistics().calls.values())
     assert run.profiles["updated"] == 0, "nothing was sent twice"
+    system.kill_worker(new)
 
 
 def test_a_message_of_another_version_is_understood(system: FaultySystem, small: Segments) -> None:

@@ -262,8 +262,8 @@ class Refreshes(RuleBasedStateMachine):
 
     def assert_few_calls(self, outcomes: Outcomes) -> None:
         calls = sum(self.at.calls().values())
-        # who left is cut into chunks tag by tag
-        removals = math.ceil(outcomes.removed / CHUNK) + (len(SEGMENTS) - 1 if outcomes.removed > 1 else 0)
+        # who left is cut into chunks tag by tag, and one person may lose them all
+        removals = math.ceil(outcomes.removed / CHUNK) + (len(SEGMENTS) - 1 if outcomes.removed else 0)
         chunks = math.ceil(outcomes.sent / CHUNK) + removals
         event(f"calls beside chunks: {calls - chunks}")
         if self.known_audience and self.dialect == "newest" and self.manner.on_leave == "untag":
