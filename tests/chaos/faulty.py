@@ -117,7 +117,7 @@ class FaultySystem(System):
         while not over.wait(0.1):
             for worker in list(self.workers):
                 status = worker.poll()
-                if status is not None:
+                if status is not None and worker in self.workers:
                     self.ended.append(Ended(worker.pid, status, time.time()))
                     self.workers.remove(worker)
                     self.start_worker()
