@@ -26,7 +26,7 @@ def send(url: str, secret: str, notice: Notice, now: datetime) -> None:
     signature = Webhook(_key(secret)).sign(notice.id, now, body)
     headers = {
         "webhook-id": notice.id,
-        "webhook-timestamp": f"{now.timestamp():.0f}",
+        "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": signature,
     }
     post(url, body.encode(), headers)

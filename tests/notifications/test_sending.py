@@ -58,9 +58,12 @@ def ops(port: int, **keys: object) -> Email:
     return Email.model_validate(values | addresses | keys)
 
 
-def test_a_webhook_is_signed_so_that_the_standard_library_verifies_it() -> None:
+@pytest.mark.parametrize("part", [0, 499_999, 500_001, 999_999])
+def test_a_webhook_is_signed_so_that_the_standard_library_verifies_it(part: int) -> None:
+    """In whichever part of a second it is sent."""
     with receiver() as far:
-        send(webhook(), URL=f"{far.url}/hook", SECRET=SECRET)
+        now = datetime.now(UTC).replace(microsecond=part)
+        send(webhook(), now, URL=f"{far.url}/hook", SECRET=SECRET)
     (request,) = far.received
     told = Verifier(SECRET).verify(request.body, request.headers)
     assert request.headers["webhook-id"] == NOTICE.id
