@@ -106,11 +106,16 @@ def test_whom_no_answer_ever_named_may_have_arrived(store: _Store) -> None:
     assert store.after(ending, before="") == {"ann@x.org": (_LOYAL, False)}
 
 
-def test_who_was_never_reached_has_only_the_tags_of_earlier(store: _Store) -> None:
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.REJECTED])
+def test_who_was_never_reached_or_refused_has_only_the_tags_of_earlier(
+    store: _Store, outcome: Outcome
+) -> None:
+    """The new tag may be somebody else's: it must not be taken off when they leave."""
     store.write("run-1-1", {"ann@x.org": _LOYAL})
     store.write("run-2-1", {"ann@x.org": _LOYAL | _CHURNING})
-    ending = _ended(_lines(Outcome.FAILED, "ann@x.org", code="not_sent"))
-    assert store.after(ending) == {"ann@x.org": (_LOYAL, False)}
+    assert store.after(_ended(_lines(outcome, "ann@x.org", code="not_sent"))) == {
+        "ann@x.org": (_LOYAL, False)
+    }
 
 
 def test_a_tag_that_was_taken_off_is_off_whatever_became_of_the_upload(store: _Store) -> None:

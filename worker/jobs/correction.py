@@ -43,9 +43,9 @@ class Ending:
 
     @property
     def untouched(self) -> Iterator[str]:
-        """Who can't have been reached by a call of this run."""
-        failed = (identity(line.email) for line in self.refused if line.outcome == Outcome.FAILED)
-        return (address for address in failed if address not in self.unsure)
+        """Who can't have got a tag by a call of this run: never reached, or refused by Mailchimp."""
+        lines = (line for line in self.refused if line.outcome in {Outcome.FAILED, Outcome.REJECTED})
+        return (address for line in lines if (address := identity(line.email)) not in self.unsure)
 
 
 def correct(
@@ -83,8 +83,8 @@ def correct(
 def _still_tagged(ending: Ending, drafted: pl.DataFrame, earlier: pl.DataFrame) -> pl.DataFrame:
     """Those who have tags of ours, or may have, whatever became of them now: they lose them when they leave.
 
-    What was to be taken off is off, but of those undone. Who was never reached may have the same tag from
-    somebody else, so only what was accepted earlier counts.
+    What was to be taken off is off, but of those undone. Who was never reached, or refused, may have the same
+    tag from somebody else, so only what was accepted earlier counts.
     """
     unsure = drafted.filter(_among(ending.unsure)).join(earlier, on="address_hash", how="anti")
     rows = pl.concat([earlier, unsure.select(earlier.columns)])
