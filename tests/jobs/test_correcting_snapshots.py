@@ -13,6 +13,7 @@ from tests.simulation.outside import Cupboard
 from worker.exports.delta import NO_PAYLOAD
 from worker.exports.failures import UNANSWERED
 from worker.exports.outcomes import Outcome, ReportLine
+from worker.exports.reporting import LEFT_MEANWHILE
 from worker.exports.statuses import hash_of
 from worker.jobs.correction import Ending, correct
 from worker.jobs.memory import Memory
@@ -106,7 +107,7 @@ def test_whom_no_answer_ever_named_may_have_arrived(store: _Store) -> None:
     assert store.after(ending, before="") == {"ann@x.org": (_LOYAL, False)}
 
 
-@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.REJECTED])
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.REJECTED, Outcome.SUPPRESSED])
 def test_who_was_never_reached_or_refused_has_only_the_tags_of_earlier(
     store: _Store, outcome: Outcome
 ) -> None:
@@ -116,6 +117,13 @@ def test_who_was_never_reached_or_refused_has_only_the_tags_of_earlier(
     assert store.after(_ended(_lines(outcome, "ann@x.org", code="not_sent"))) == {
         "ann@x.org": (_LOYAL, False)
     }
+
+
+def test_who_was_taken_and_had_left_meanwhile_has_the_tag(store: _Store) -> None:
+    store.write("run-1-1", {"ann@x.org": _LOYAL})
+    store.write("run-2-1", {"ann@x.org": _LOYAL | _CHURNING})
+    ending = _ended(_lines(Outcome.SUPPRESSED, "ann@x.org", code=LEFT_MEANWHILE))
+    assert store.after(ending) == {"ann@x.org": (_LOYAL | _CHURNING, False)}
 
 
 def test_a_tag_that_was_taken_off_is_off_whatever_became_of_the_upload(store: _Store) -> None:

@@ -1,12 +1,15 @@
 """Report lines of members of a chunk: which profile it was, and why it did not arrive."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from worker.exports.chunks import StagedChunk
 from worker.exports.outcomes import Outcome, ReportLine
 from worker.exports.uploading import Refusal, addresses_of
 
-_LEFT_MEANWHILE = "This person left the audience while the run was under way, and was left alone."
+LEFT_MEANWHILE: Final = "left_meanwhile"
+"""The word for people whose call was taken and whose answer shows that they are out."""
+_LEFT_SENTENCE: Final = "This person left the audience while the run was under way, and was left alone."
 
 
 def lines_of_refusals(
@@ -37,9 +40,9 @@ def lines_of_suppressed(
             *_origin(chunk, segments, at),
             addresses[at],
             Outcome.SUPPRESSED,
-            "compliance",
+            "compliance" if refusal else LEFT_MEANWHILE,
             "",
-            refusal.message if refusal else _LEFT_MEANWHILE,
+            refusal.message if refusal else _LEFT_SENTENCE,
         )
         for at, refusal in found
     ]

@@ -14,6 +14,7 @@ from worker.exports.hashes import to_bytes
 from worker.exports.membership import identity
 from worker.exports.outcomes import Outcome, ReportLine
 from worker.exports.quarantine import Quarantined, classify, until
+from worker.exports.reporting import LEFT_MEANWHILE
 from worker.exports.statuses import hash_of
 from worker.exports.uploading import Refusal
 from worker.jobs.memory import Memory, in_bits_of
@@ -44,8 +45,8 @@ class Ending:
     @property
     def untouched(self) -> Iterator[str]:
         """Who can't have got a tag by a call of this run: never reached, or refused by Mailchimp."""
-        lines = (line for line in self.refused if line.outcome in {Outcome.FAILED, Outcome.REJECTED})
-        return (address for line in lines if (address := identity(line.email)) not in self.unsure)
+        not_taken = (identity(line.email) for line in self.refused if line.code != LEFT_MEANWHILE)
+        return (address for address in not_taken if address not in self.unsure)
 
 
 def correct(
