@@ -12,8 +12,9 @@ SEED ?= 1
 demo: install
 	@$(BIN)/python -m tests.demo --profiles $(PROFILES) --latency $(LATENCY)
 
+# most tests wait for real processes, so two files at a time take little more than half as long
 test: install check
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 check: install
 	@$(BIN)/ruff check
