@@ -1,7 +1,9 @@
 """The second and every later export: only what changed, out who left, nobody who said no."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import polars as pl
 import pytest
 
@@ -13,6 +15,9 @@ from tests.mailchimp_standin.reports import MemberView
 from tests.profiles import Segments, Shape, customers, segments, split
 from tests.system import System
 from worker.exports.runs import RunDocument
+from worker.keyring import parse_keys
+from worker.store.objects import open_store
+from worker.store.snapshots import commit, read_manifest
 
 BATCHES = "POST /lists/{list_id}"
 
@@ -67,6 +72,36 @@ def test_full_sends_everything_again(system: System, small: Segments) -> None:
     first = exported(system, small, "r1")
     run = system.finished(system.ask("run", "weekly-newsletter", "--full")["run_id"])
     assert run.profiles["updated"] == first.profiles["created"]
+
+
+def test_on_schedule_everything_is_sent_and_repairs_what_drifted(system: System, clean: pl.DataFrame) -> None:
+    """`full_every: 7d`: what somebody changed at Mailchimp stays for a week, and no longer."""
+    system.apply(two_segments(system.data, full_every="7d"))
+    made = split(clean)
+    everybody = exported(system, made, "r1").profiles["created"]
+    audience = system.standin.audience()
+    address = made.loyal["email"][0]
+    right = audience.member(address)
+    assert right is not None
+    wrong = MemberView(address, "subscribed", {**right.merge_fields, "CITY": "Drifted"}, right.tags)
+    audience.seed([wrong])
+    assert exported(system, made, "r2").profiles["unchanged"] == everybody
+    assert audience.member(address) == wrong
+    age_last_full(system, timedelta(days=8))
+    third = exported(system, made, "r3")
+    assert third.profiles["updated"] == everybody
+    assert_exact(system, third, made)
+    assert exported(system, made, "r4").profiles["unchanged"] == everybody
+
+
+def age_last_full(system: System, span: timedelta) -> None:
+    """Lets the last full export have been so much earlier."""
+    export, version = "weekly-newsletter", system.runs.snapshot("weekly-newsletter")
+    objects = open_store(system.environment["SEGMENT_EXPORT_STORE_URL"])
+    keyring = parse_keys(system.environment["SEGMENT_EXPORT_SECRET_KEYS"])
+    manifest = read_manifest(objects, keyring, export, version)
+    earlier = datetime.fromisoformat(manifest.last_full) - span
+    commit(objects, keyring, msgspec.structs.replace(manifest, last_full=earlier.isoformat()))
 
 
 def test_who_leaves_a_segment_loses_its_tag_and_nothing_else(system: System, clean: pl.DataFrame) -> None:
