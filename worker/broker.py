@@ -11,6 +11,7 @@ from dramatiq.middleware import Middleware
 
 from worker import messages
 from worker.state.client import connect
+from worker.state.patience import AWAY
 from worker.state.scripts import Bell
 
 NAMESPACE: Final = "segment-export-queue"
@@ -18,12 +19,6 @@ NAMESPACE: Final = "segment-export-queue"
 _IDLE_POLL_MS: Final = 100
 _HEARTBEAT_TIMEOUT_MS: Final = 15_000
 _ALWAYS: Final = 1_000_000
-_LEDGER_AWAY: Final = (
-    redis.ConnectionError,
-    redis.TimeoutError,
-    redis.OutOfMemoryError,
-    redis.ReadOnlyError,
-)
 
 _ACTORS: Final = {
     "plan": messages.EXPORT_SEGMENT,
@@ -73,7 +68,7 @@ class DeadLetters(Middleware):
         exception: BaseException | None = None,
     ) -> None:
         """Fails a message whose actor raised a bug: Dramatiq acknowledges it otherwise."""
-        if exception is not None and not isinstance(exception, _LEDGER_AWAY):
+        if exception is not None and not isinstance(exception, AWAY):
             message.fail()
 
 

@@ -29,6 +29,7 @@ from worker.state.audiences import Audiences
 from worker.state.catalog import Catalog
 from worker.state.client import connect
 from worker.state.fitness import check_server
+from worker.state.patience import PATIENCE, Patience
 from worker.state.presence import Presence
 from worker.state.runs import Runs
 from worker.state.scripts import Policy, Transitions
@@ -38,7 +39,8 @@ from worker.store.objects import open_store
 from worker.store.snapshot_place import drop_all
 from worker.sweeper import Sweeper
 
-_STUCK_MARGIN: Final = timedelta(seconds=60)
+# the last try may begin when patience ends, and a server that stands still takes another half minute of it
+_STUCK_MARGIN: Final = PATIENCE + timedelta(seconds=60)
 
 
 def boot() -> None:
@@ -58,9 +60,11 @@ def build(settings: Settings) -> RedisBroker:
     redis_url = settings.redis_url.get_secret_value()
     client = connect(redis_url)
     check_server(client)
-    transitions = Transitions(client, Policy(lease=settings.lease, keep=settings.keep))
+    stopping = Event()
+    policy = Policy(lease=settings.lease, keep=settings.keep)
+    transitions = Transitions(client, policy, Patience(stopping))
     slots, runs = Slots(client, transitions), Runs(client, transitions)
-    catalog, presence, holding, stopping = Catalog(client), Presence(client), Holding(), Event()
+    catalog, presence, holding = Catalog(client), Presence(client), Holding()
     objects, keyring = open_store(settings.store_url), settings.keyring()
 
     life = Lifecycle(stopping)

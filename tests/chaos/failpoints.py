@@ -148,9 +148,9 @@ def install(folder: Path) -> None:
 def _wrap_transitions(points: Failpoints) -> None:
     call = Transitions.call
 
-    def watched(self: Transitions, name: str, *args: str | int) -> Any:
+    def watched(self: Transitions, name: str, *args: str | int, insist: bool = False) -> Any:
         with _around(points, name, _no_redis):
-            return call(self, name, *args)
+            return call(self, name, *args, insist=insist)
 
     _replace(Transitions, "call", watched)
 

@@ -157,11 +157,11 @@ def _pace_ledger(path: Path) -> None:
     """The scripts' clock, and with it every lease as long as it really is."""
     call = Transitions.call
 
-    def paced(self: Transitions, name: str, *args: str | int) -> Any:
+    def paced(self: Transitions, name: str, *args: str | int, insist: bool = False) -> Any:
         machine = _machine(path)
         self._policy = _stretched(self._policy, machine.pace)
         self.at(round(machine.now() * 1000) if machine.is_odd else None)
-        return call(self, name, *args)
+        return call(self, name, *args, insist=insist)
 
     _replace(Transitions, "call", paced)
 

@@ -138,9 +138,9 @@ class Clocked(Transitions):
         for script in self._scripts.values():
             self._client.script_load(script.script)
 
-    def call(self, name: str, *args: str | int) -> Any:
+    def call(self, name: str, *args: str | int, insist: bool = False) -> Any:
         self.at(self._clock.milliseconds)
-        return super().call(name, *args)
+        return super().call(name, *args, insist=insist)
 
 
 def watched_client(url: str, look: Look) -> "redis.Redis":

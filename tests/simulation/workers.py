@@ -15,6 +15,7 @@ from worker import main
 from worker.broker import _message
 from worker.mailchimp.clients import ClientPool
 from worker.settings import Settings
+from worker.state.patience import Patience
 from worker.state.scripts import Bell, Policy, Transitions
 
 
@@ -107,7 +108,7 @@ class Worker:
         self._closing.append(client.close)
         return client
 
-    def _transitions(self, client: "redis.Redis", policy: Policy) -> Transitions:
+    def _transitions(self, client: "redis.Redis", policy: Policy, _patience: Patience) -> Transitions:
         return Clocked(self._around.clock, client, policy)
 
     def _pool(self, **options: Any) -> ClientPool:

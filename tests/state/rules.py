@@ -37,6 +37,8 @@ class Rules:
     chunks: dict[str, Chunk] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
     """Slots without a chunk, by token: until when. They are borrowed, or calls whose end was not seen."""
+    ended: dict[str, int] = field(default_factory=dict)
+    """When calls were said to have ended, by token."""
     slowest: list[int] = field(default_factory=list)
     stopped: set[str] = field(default_factory=set)
     paused: bool = False
@@ -90,11 +92,11 @@ class Rules:
         return held
 
     def renews(self, name: str, token: str) -> None:
-        """A holder lives; whose chunk was taken away has a call open all the same."""
+        """A holder lives; whose chunk was taken away has a call open all the same, unless it ended lately."""
         chunk = self.chunks[name]
         if chunk.token == token and chunk.state in {"granted", "running"}:
             chunk.until = self.now + LEASE
-        else:
+        elif self.now - self.ended.get(token, -2 * LEASE) >= 2 * LEASE:
             self._haunt(token, self.now + LEASE)
 
     def stops(self, run: str) -> None:
@@ -122,6 +124,7 @@ class Rules:
 
     def _ends(self, name: str, token: str) -> bool:
         self.calls.pop(token, None)
+        self.ended[token] = self.now
         chunk = self.chunks[name]
         return chunk.token == token and chunk.state in {"granted", "running"}
 

@@ -34,6 +34,7 @@ BUGS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "a stop leaves what waits": ("fail_waiting(run, 'not_sent')", ""),
     "a call that lost its lease is not counted": ("haunt(conn, token, now + policy.lease)", ""),
+    "a late renewal brings back a call that ended": ("elseif not has_ended(conn, token) then", "else"),
     # these take some hundred examples to find
     "a killed worker's call is forgotten": ("haunt(conn, record.t, record.b + ghost_span(conn))", ""),
     "tokens are given again": ("ARGV[2] .. '-' .. granted_here", "'t-' .. granted_here"),

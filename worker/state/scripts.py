@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 import redis
 
 from worker.state import keys
+from worker.state.patience import Patience
 
 BellKind: TypeAlias = Literal["plan", "upload", "finish"]
 
@@ -57,10 +58,16 @@ def milliseconds(span: timedelta) -> int:
 
 
 class Transitions:
-    """The scripts of this folder by name, with the arguments that all of them share."""
+    """The scripts of this folder by name, with the arguments that all of them share.
 
-    def __init__(self, client: "redis.Redis", policy: Policy | None = None) -> None:
+    With `patience`, those that `insist` wait for a ledger that is away: a worker's do, a command's don't.
+    """
+
+    def __init__(
+        self, client: "redis.Redis", policy: Policy | None = None, patience: Patience | None = None
+    ) -> None:
         self._client = client
+        self._patience = patience
         self._policy = (policy or Policy()).encoded()
         self._scripts = {name: client.register_script(text) for name, text in _texts().items()}
         self._now = ""
@@ -69,14 +76,18 @@ class Transitions:
         """Sets the scripts' clock; only tests do, everybody else lives by the server's."""
         self._now = "" if now_ms is None else str(now_ms)
 
-    def call(self, name: str, *args: str | int) -> Any:
+    def call(self, name: str, *args: str | int, insist: bool = False) -> Any:
         """Runs one transition."""
-        nonce = secrets.token_hex(6)
-        return self._scripts[name](keys=[keys.NAMESPACE], args=[self._now, nonce, self._policy, *args])
+        shared = [self._now, secrets.token_hex(6), self._policy]
 
-    def ring(self, name: str, *args: str | int) -> tuple[Any, list[Bell]]:
+        def transition() -> Any:
+            return self._scripts[name](keys=[keys.NAMESPACE], args=[*shared, *args])
+
+        return self._patience.insist(transition) if insist and self._patience else transition()
+
+    def ring(self, name: str, *args: str | int, insist: bool = False) -> tuple[Any, list[Bell]]:
         """Runs one transition that may ask for bells to be rung; returns its status and those."""
-        status, *flat = self.call(name, *args)
+        status, *flat = self.call(name, *args, insist=insist)
         return status, _bells(flat)
 
 

@@ -83,7 +83,9 @@ class Slots:
 
     def begin(self, lease: Lease) -> ChunkRecord | None:
         """The last question before a call; None means: drop the message."""
-        record = self._transitions.call("begin", lease.connection, lease.run_id, lease.chunk, lease.token)
+        record = self._transitions.call(
+            "begin", lease.connection, lease.run_id, lease.chunk, lease.token, insist=True
+        )
         return msgspec.json.decode(record, type=ChunkRecord) if record else None
 
     def settle(
@@ -141,7 +143,7 @@ class Slots:
         `throttled` is the slot's window if Mailchimp had enough calls open: the connection learns from it.
         """
         return self._transitions.ring(
-            "give_back", connection, token, run_id, calls, int(may_be_open), throttled
+            "give_back", connection, token, run_id, calls, int(may_be_open), throttled, insist=True
         )[1]
 
     def working(self) -> list[str]:
@@ -181,6 +183,6 @@ class Slots:
 
     def _ring(self, name: str, lease: Lease, *args: str | int) -> tuple[bool, list[Bell]]:
         status, bells = self._transitions.ring(
-            name, lease.connection, lease.run_id, lease.chunk, lease.token, *args
+            name, lease.connection, lease.run_id, lease.chunk, lease.token, *args, insist=True
         )
         return status == 1, bells

@@ -6,7 +6,7 @@
 -- Twice: the second time there is nothing to give back, but the run's calls count one too many.
 
 local conn, token = ARGV[4], ARGV[5]
-redis.call('ZREM', conn_key(conn) .. ':leases', 'call:' .. token)
+end_call(conn, token)
 redis.call('ZREM', conn_key(conn) .. ':wants', token)
 if ARGV[8] == '1' then haunt(conn, token, now + ghost_span(conn)) end
 if ARGV[9] ~= '0' then throttle(conn, tonumber(ARGV[9])) end

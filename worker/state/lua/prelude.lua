@@ -230,7 +230,8 @@ local function grant(conn)
   if conn_get(conn, 'dropped', 0) == 1 then
     if redis.call('EXISTS', leases) == 1 then return end
     redis.call('SREM', NS .. ':connections', conn)
-    redis.call('DEL', conn_key(conn), turns, conn_key(conn) .. ':wants', conn_key(conn) .. ':durations')
+    redis.call('DEL', conn_key(conn), turns, conn_key(conn) .. ':wants', conn_key(conn) .. ':durations',
+      conn_key(conn) .. ':ended')
   elseif redis.call('EXISTS', leases, turns) == 0 then
     redis.call('SREM', NS .. ':connections', conn)
     if conn_get(conn, 'paused', 0) == 0 then redis.call('PEXPIRE', conn_key(conn), policy.keep) end
@@ -246,10 +247,23 @@ local function held(conn, run, chunk, token)
   end
 end
 
--- A call has ended: whatever stood for it is gone, the lease (if it is still this holder's) or the ghost.
+-- A call has ended: what stood for it without a chunk is gone, and no renewal that comes late brings it back.
+local function end_call(conn, token)
+  local ended = conn_key(conn) .. ':ended'
+  redis.call('ZREM', conn_key(conn) .. ':leases', 'call:' .. token)
+  redis.call('ZREMRANGEBYSCORE', ended, '-inf', now - 2 * policy.lease)
+  redis.call('ZADD', ended, now, token)
+  redis.call('PEXPIRE', ended, 2 * policy.lease)
+end
+
+local function has_ended(conn, token)
+  return (tonumber(redis.call('ZSCORE', conn_key(conn) .. ':ended', token) or '') or 0) > now - 2 * policy.lease
+end
+
+-- The call of a chunk has ended: the lease is gone, if it is still this holder's, or the ghost.
 local function release(conn, run, chunk, token, record)
   if record then redis.call('ZREM', conn_key(conn) .. ':leases', lease_name(run, chunk)) end
-  redis.call('ZREM', conn_key(conn) .. ':leases', 'call:' .. token)
+  end_call(conn, token)
 end
 
 -- Fewer calls at once: ×0.75, once for each window of grants; not more for a while.

@@ -3,7 +3,8 @@
 -- ARGV  4… kind (call|plan|finish), connection, run, chunk, token, …
 -- Returns how many were still this holder's.
 -- Twice: extends the same deadlines. A call whose lease was lost (an expired lease, a Redis that forgot its
--- last second) is open all the same: it goes on counting, as a ghost.
+-- last second) is open all the same: it goes on counting, as a ghost. What was said to have ended meanwhile,
+-- while this renewal was on its way, has ended.
 
 local mine = 0
 for i = 4, #ARGV, 5 do
@@ -16,7 +17,7 @@ for i = 4, #ARGV, 5 do
   elseif held(conn, run, chunk, token) then
     redis.call('ZADD', conn_key(conn) .. ':leases', now + policy.lease, lease_name(run, chunk))
     mine = mine + 1
-  else
+  elseif not has_ended(conn, token) then
     haunt(conn, token, now + policy.lease)
     redis.call('SADD', NS .. ':connections', conn)
   end
