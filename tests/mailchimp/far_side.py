@@ -23,6 +23,7 @@ Serve = Callable[[Behaviour], str]
 # short enough to wait for; long enough for a call that has to succeed on a busy machine
 SHORT = timedelta(seconds=0.3)
 ENOUGH = timedelta(seconds=1)
+LONG_BEFORE = 10.0  # seconds, for a machine that is busy with other things; the far side takes more
 AMPLE = timedelta(seconds=10)
 OK = b'{"health_status":"Everything\'s Chimpy!"}'
 
@@ -51,17 +52,18 @@ def hear(connection: socket.socket) -> bytes:
 
 
 @contextmanager
-def fails(*, may_be_open: bool, within: float = 2.0) -> Iterator[None]:
+def fails(*, may_be_open: bool) -> Iterator[None]:
+    """Given up by the deadline, long before the far side would have come to its end."""
     begun = time.monotonic()
     with pytest.raises(Unavailable) as caught:
         yield
-    assert time.monotonic() - begun < within
+    assert time.monotonic() - begun < LONG_BEFORE
     assert caught.value.may_be_open == may_be_open
 
 
 def silence(connection: socket.socket, over: threading.Event) -> None:
     hear(connection)
-    over.wait(10)
+    over.wait(60)
 
 
 def drip(text: bytes) -> Behaviour:
