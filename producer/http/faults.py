@@ -1,6 +1,6 @@
 """What stopped a request, as a problem document: the only place that knows which status is whose."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import redis
@@ -11,7 +11,8 @@ from starlette.exceptions import HTTPException
 
 from producer.access import Forbidden
 from producer.declaring import CatalogRefused
-from producer.http.problems import MOST_FLAWS, UNUSABLE, Flaw, Refusal, problem
+from producer.http.flaws import flaws_of
+from producer.http.problems import UNUSABLE, Flaw, Refusal, problem
 from worker.errors import (
     Conflicts,
     NotThere,
@@ -41,7 +42,6 @@ _SENTENCES: Final[Mapping[int, str]] = {
     405: "This path knows other methods: see the header Allow.",
 }
 _LATER: Final = {"Retry-After": "5"}
-_PLACES: Final = frozenset({"body", "query", "path", "header"})
 
 log = structlog.get_logger()
 
@@ -69,7 +69,7 @@ async def _unroutable(_request: Request, error: Any) -> Response:
 
 async def _unusable(_request: Request, error: Any) -> Response:
     fault: RequestValidationError = error
-    return unusable(fault.errors())
+    return problem(422, UNUSABLE, errors=list(flaws_of(fault.errors())))
 
 
 async def _catalog_refused(_request: Request, error: Any) -> Response:
@@ -94,22 +94,3 @@ async def _failed(_request: Request, error: Any) -> Response:
 async def _without_redis(_request: Request, error: Any) -> Response:
     log.error("http.without_redis", kind=type(error).__name__)
     return problem(503, NO_REDIS, headers=_LATER)
-
-
-def unusable(faults: Iterable[Mapping[str, Any]]) -> Response:
-    """The answer to a request that pydantic refused; no value of it is repeated."""
-    flaws = list(_flaws(faults))
-    return problem(422, UNUSABLE, errors=flaws)
-
-
-def _flaws(faults: Iterable[Mapping[str, Any]]) -> Iterator[Flaw]:
-    for _, fault in zip(range(MOST_FLAWS), faults, strict=False):
-        yield Flaw(where=_where(fault["loc"]), detail=_sentence(fault))
-
-
-def _where(loc: Iterable[str | int]) -> str:
-    return ".".join(str(step)[:100] for step in loc)
-
-
-def _sentence(fault: Mapping[str, Any]) -> str:
-    return f"{fault['msg']}."

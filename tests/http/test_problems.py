@@ -196,3 +196,54 @@ def test_a_query_that_means_nothing_is_not_passed_over(administrator: Caller) ->
     found = problem_of(administrator("GET", "/v1/runs?statsu=failed"), 422)
     assert found.errors[0].where == "query.statsu"
     assert "status" in found.errors[0].detail
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "where", "detail"),
+    [
+        ("GET", "/v1/runs?limit=201", None, "query.limit", "It is too large: give 200 or less."),
+        ("GET", "/v1/runs?limit=0", None, "query.limit", "It is too small: give 1 or more."),
+        ("GET", "/v1/runs?limit=many", None, "query.limit", "It is no whole number: give one."),
+        ("POST", "/v1/exports/weekly/runs?full=often", None, "query.full", "It is neither true nor false"),
+        ("POST", "/v1/refreshes", {}, "body.refresh_id", "It is missing: give it."),
+        ("POST", "/v1/refreshes", {"refresh_id": 7}, "body.refresh_id", "It is no text: write it in quotes."),
+        (
+            "POST",
+            "/v1/refreshes",
+            {"refresh_id": "r", "all": 1},
+            "body.all",
+            "It is not known here: leave it",
+        ),
+        ("POST", "/v1/refreshes", {"refresh_id": "r" * 201}, "body.refresh_id", "more than 200 characters"),
+        (
+            "POST",
+            "/v1/refreshes",
+            {"refresh_id": "r", "segments": []},
+            "body.segments",
+            "fewer than 1 entries",
+        ),
+        ("POST", "/v1/refreshes", {"refresh_id": "r", "segments": "s"}, "body.segments", "It is no list"),
+        ("POST", "/v1/refreshes", [], "body", "It is no object: write keys and values in braces."),
+        (
+            "POST",
+            "/v1/tokens",
+            {"name": "t", "role": "boss"},
+            "body.role",
+            "give 'viewer', 'contributor' or 'administrator'.",
+        ),
+        (
+            "POST",
+            "/v1/tokens",
+            {"name": "t", "role": "viewer", "expires_at": "soon"},
+            "body.expires_at",
+            "It is no moment: write it like 2027-01-31T12:00:00Z.",
+        ),
+    ],
+)
+def test_what_can_not_be_used_is_said_with_what_to_do(  # noqa: PLR0917 - one case
+    administrator: Caller, method: str, path: str, body: Any, where: str, detail: str
+) -> None:
+    answer = administrator(method, path, **({} if body is None else {"json": body}))
+    found = problem_of(answer, 422)
+    (flaw,) = [flaw for flaw in found.errors if flaw.where == where]
+    assert detail in flaw.detail
