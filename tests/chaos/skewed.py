@@ -118,6 +118,9 @@ class OddSystem(System):
             self._skew = 0.0
 
 
+_REAL = ("lease", "ghost_min", "ghost_max")
+
+
 def boot() -> None:
     """`dramatiq tests.chaos.skewed:boot` instead of `worker.main:boot`."""
     path = Path(os.environ[MACHINE])
@@ -154,7 +157,7 @@ def _skew_clock(seconds: float) -> None:
 
 
 def _pace_ledger(path: Path) -> None:
-    """The scripts' clock, and with it every lease as long as it really is."""
+    """The scripts' clock; leases, and what stands for calls that are open, last as long as they really do."""
     call = Transitions.call
 
     def paced(self: Transitions, name: str, *args: str | int, insist: bool = False) -> Any:
@@ -169,8 +172,8 @@ def _pace_ledger(path: Path) -> None:
 @lru_cache(maxsize=16)
 def _stretched(policy: str, pace: float) -> str:
     spans = msgspec.json.decode(policy)
-    spans["real_lease"] = spans.get("real_lease", spans["lease"])
-    return msgspec.json.encode(spans | {"lease": spans["real_lease"] * pace}).decode()
+    real = spans.setdefault("real", {name: spans[name] for name in _REAL})
+    return msgspec.json.encode(spans | {name: span * pace for name, span in real.items()}).decode()
 
 
 def _spoil_disk(path: Path) -> None:
