@@ -14,7 +14,9 @@ from typing import Final
 
 from producer.application import Producer
 from producer.events import refresh_finished
+from tests.catalogs import two_segments
 from tests.mailchimp_standin import LIST_ID
+from tests.profiles import Segments
 from tests.system import System, wait_until
 from worker.exports.runs import RunDocument
 from worker.settings import Settings
@@ -145,6 +147,18 @@ def producer_of(system: System) -> Iterator[Producer]:
         yield producer
     finally:
         producer.client.close()
+
+
+@contextmanager
+def two_segments_ready(made: Segments, latency: float, workers: int) -> Iterator[System]:
+    """A system with so many workers and an export of two segments whose files are there; nothing runs yet."""
+    with System(workers=workers, processes=1, answers="brief") as system:
+        system.reset()
+        system.standin.set_latency(latency)
+        made.write(system.data / REFRESH)
+        system.apply(two_segments(system.data))
+        await_workers(system, workers)
+        yield system
 
 
 def send_refresh(producer: Producer, refresh_id: str) -> str:

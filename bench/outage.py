@@ -7,15 +7,14 @@ from typing import Final
 
 from bench.measuring import (
     REFRESH,
-    await_workers,
     ended,
     machine,
     producer_of,
     say,
     say_table,
     send_refresh,
+    two_segments_ready,
 )
-from tests.catalogs import two_segments
 from tests.fundamentals.audit import assert_exact
 from tests.profiles import Segments, segments
 from tests.system import System, wait_until
@@ -58,12 +57,7 @@ def main() -> None:
 
 def measured(made: Segments, latency: float, away: float | None) -> Round:
     """A run on two workers with leases as set by default; the audience must be exact."""
-    with System(workers=WORKERS, processes=1, answers="brief") as system:
-        system.reset()
-        system.standin.set_latency(latency)
-        made.write(system.data / REFRESH)
-        system.apply(two_segments(system.data))
-        await_workers(system, WORKERS)
+    with two_segments_ready(made, latency, WORKERS) as system:
         with producer_of(system) as producer:
             began = time.monotonic()
             run_id = send_refresh(producer, REFRESH)

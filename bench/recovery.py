@@ -7,7 +7,6 @@ from typing import Final
 
 from bench.measuring import (
     REFRESH,
-    await_workers,
     cpu_seconds,
     ended,
     machine,
@@ -16,8 +15,8 @@ from bench.measuring import (
     say_table,
     send_refresh,
     session,
+    two_segments_ready,
 )
-from tests.catalogs import two_segments
 from tests.fundamentals.audit import assert_exact
 from tests.profiles import Segments, segments
 from tests.system import System, wait_until
@@ -67,12 +66,7 @@ def main() -> None:
 
 def measured(made: Segments, latency: float, *, disturbed: bool) -> Round:
     """A run on two workers, one of which is killed half-way if `disturbed`; the audience must be exact."""
-    with System(workers=WORKERS, processes=1, answers="brief") as system:
-        system.reset()
-        system.standin.set_latency(latency)
-        made.write(system.data / REFRESH)
-        system.apply(two_segments(system.data))
-        await_workers(system, WORKERS)
+    with two_segments_ready(made, latency, WORKERS) as system:
         with producer_of(system) as producer:
             began, lost = time.monotonic(), None
             run_id = send_refresh(producer, REFRESH)

