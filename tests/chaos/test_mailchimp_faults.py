@@ -169,8 +169,9 @@ def test_an_outage_of_an_hour(system: OddSystem, large: Segments) -> None:
         run = system.finished(run_id)
     assert_exact(system, run, large)
     assert run.profiles["failed"] == 0
-    assert LIMIT < probes <= 150, "ten calls were open when it began, then a probe a minute or so"
-    assert spent <= LIMIT, "only what was under way when it began, for then others were delivered beside it"
+    assert probes <= 150, "ten calls were open when it began, then a probe a minute or so"
+    # what was under way when it began, and what was granted before the last delivery was noted; no probe
+    assert spent <= 2 * LIMIT < probes
     print(f"probes {probes}, attempts {spent}, recovery {recovery:.0f} s of the ledger's time")
 
 
